@@ -1,0 +1,68 @@
+/*
+ * A directory of keys: for each key a PKCS#8 file (mode 0600) and a metadata file (JSON), named by
+ * zone, algorithm, tag and the beginning of the key's digest. The directory must not be writable or
+ * readable by others. A key is known by its digest: SHA-256 over owner name (lower case) and DNSKEY
+ * rdata.
+ */
+#ifndef CRYPTO_KEYDIR_H
+#define CRYPTO_KEYDIR_H
+
+#include "base/clock.h"
+#include "base/finding.h"
+#include "crypto/crypto.h"
+#include "dns/name.h"
+
+#define CRYPTO_KEY_ZONE 256 /* DNSKEY flag: zone key */
+#define CRYPTO_KEY_SEP  1   /* secure entry point: KSK or CSK */
+
+enum crypto_key_role { CRYPTO_KSK = 1, CRYPTO_ZSK = 2, CRYPTO_CSK = 3 };
+
+/* A key with what is known of it. Times are seconds since the epoch, 0 when not set. */
+struct crypto_zone_key {
+    uint8_t zone[DNS_NAME_MAX];
+    uint8_t id[32]; /* the digest */
+    uint16_t tag;
+    uint16_t flags; /* of the DNSKEY */
+    uint8_t algorithm;
+    enum crypto_key_role role;
+    base_time created;
+    base_time publish;               /* in the DNSKEY set from */
+    base_time activate;              /* signs from */
+    base_time inactive;              /* signs until */
+    base_time remove;                /* in the DNSKEY set until */
+    base_time ds_publish, ds_remove; /* CDS and CDNSKEY */
+    uint8_t dnskey[CRYPTO_DNSKEY_MAX];
+    size_t dnskey_length;
+    const char *path;       /* of the PKCS#8 file */
+    struct crypto_key *key; /* NULL when only the public half is there */
+};
+
+struct crypto_keydir {
+    struct crypto_zone_key *keys; /* by zone, role, created, id */
+    size_t count;
+    struct base_arena arena;
+};
+
+/* Opens `path` and reads the keys of `zone` (NULL: of all zones; private parts are loaded only
+ * when a zone is given). Wrong permissions, damaged files, a public half that does not fit are
+ * findings and refuse the directory (BASE_EREFUSED). Reads our own files and BIND's K*.key/.private
+ * pairs alike. BASE_ENOENT: no such directory. */
+int crypto_keydir_open(const char *path, const uint8_t *zone, struct base_findings *findings,
+                       struct crypto_keydir *out);
+void crypto_keydir_free(struct crypto_keydir *dir);
+
+/* Makes a key and stores it (both files written aside, synced, renamed; the metadata last). The
+ * directory is made (mode 0700) when missing. Refuses a tag that another key of the zone has (tries
+ * again with a new key up to 16 times). `template` gives zone, algorithm, role and times. */
+int crypto_keydir_create(const char *path, const struct crypto_zone_key *template, unsigned bits,
+                         struct base_findings *findings, struct crypto_zone_key *out);
+/* Stores a key that came from elsewhere. BASE_EEXIST. */
+int crypto_keydir_import(const char *path, const struct crypto_zone_key *key,
+                         struct base_findings *findings);
+/* Reads a BIND pair (either file's name, or the common stem) / writes one into `directory`. */
+int crypto_bind_pair_read(const char *path, struct base_findings *findings,
+                          struct crypto_zone_key *out);
+int crypto_bind_pair_write(const char *directory, const struct crypto_zone_key *key,
+                           struct base_findings *findings);
+
+#endif

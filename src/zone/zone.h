@@ -1,0 +1,126 @@
+/*
+ * A zone in memory: immutable, flat, in canonical order. Nodes (owner names that have records),
+ * RRsets and records are three arrays; a node is a slice of RRsets, an RRset a slice of records.
+ * The next name in the chain is the next element. Empty non-terminals are not stored: they show as
+ * labels that a node does not share with the node before it (zone_ent_walk).
+ *
+ * Records are shared: a signed zone points at the records of the zone it was made from, and holds
+ * it alive. docs/design/zone.md tells why it is so.
+ */
+#ifndef ZONE_ZONE_H
+#define ZONE_ZONE_H
+
+#include "base/finding.h"
+#include "dns/rdata.h"
+#include "dns/rr.h"
+#include "dns/zonefile.h"
+
+enum zone_node_flag {
+    ZONE_APEX = 1,
+    ZONE_CUT = 2,          /* has NS and is not the apex: a delegation point */
+    ZONE_BELOW = 4,        /* below a cut: glue or occluded data, never signed */
+    ZONE_DNAME = 8,        /* has DNAME */
+    ZONE_UNDER_DNAME = 16, /* below a DNAME: occluded */
+    ZONE_WILDCARD = 32,    /* first label is * */
+    ZONE_NSEC3 = 64,       /* holds nothing but NSEC3 and its RRSIG: a hashed owner */
+    ZONE_HAS_DS = 128,
+};
+
+struct zone_node {
+    const uint8_t *name;  /* wire, case as first written */
+    uint32_t first_rrset; /* into zone->rrsets */
+    uint16_t rrset_count;
+    uint16_t flags;      /* enum zone_node_flag */
+    uint64_t key_prefix; /* first 8 octets of the canonical-order key below the apex, big endian,
+                            zero-padded: orders most pairs without touching the names */
+};
+
+struct zone_rrset {
+    uint32_t first_rr; /* into zone->rrs */
+    uint32_t ttl;      /* seconds; the smallest of its records' (RFC 2181 section 5.2) */
+    uint16_t type;
+    uint16_t count;
+};
+
+struct zone_storage; /* reference-counted memory that records live in */
+
+struct zone {
+    unsigned references;
+    uint8_t apex[DNS_NAME_MAX];
+    unsigned apex_labels;
+    struct zone_node *nodes; /* nodes[0] is the apex when there is any data there */
+    size_t node_count;
+    struct zone_rrset *rrsets; /* of a node: by type, ascending */
+    size_t rrset_count;
+    const struct dns_rr **rrs; /* of an RRset: in canonical order, no duplicates */
+    size_t rr_count;
+    const struct dns_rr *soa; /* NULL when missing */
+    uint32_t serial;
+    const char **files; /* by dns_rr.file */
+    size_t file_count;
+    struct zone_storage **storage;
+    size_t storage_count;
+};
+
+/* Builds a zone from batches (whose memory it takes over) with origin `apex`. Sorting, grouping,
+ * duplicates and node flags are done on `threads` threads. Out-of-zone records, duplicates,
+ * differing TTLs in a set and the like become findings; such records are left out of the zone (as
+ * the finding says). */
+int zone_build(struct dns_zonefile *zonefile, unsigned threads, struct base_findings *findings,
+               struct zone **out);
+
+/* Reads and builds in one call: what every command does first. */
+int zone_load(const char *path, const struct dns_zonefile_options *options,
+              struct base_findings *findings, struct zone **out);
+
+struct zone *zone_hold(struct zone *zone);
+void zone_release(struct zone *zone); /* NULL allowed */
+
+/* The node of a name; NULL when it has no records. If `previous` is not NULL, it is set to the
+ * node itself, or else to the last node before the name in canonical order (NULL: none). O(log n).
+ */
+const struct zone_node *zone_find(const struct zone *zone, const uint8_t *name,
+                                  const struct zone_node **previous);
+/* An RRset of a node by type; NULL when absent. */
+const struct zone_rrset *zone_rrset(const struct zone *zone, const struct zone_node *node,
+                                    uint16_t type);
+/* Does the name exist, as owner or as empty non-terminal? */
+bool zone_name_exists(const struct zone *zone, const uint8_t *name);
+
+/* Calls `visit` for each empty non-terminal that lies directly before node `index` in canonical
+ * order: the ancestors, below the apex, that it does not share with node index-1 and that own no
+ * records. Top-most first. Names point into the node's name. Stops at an error and returns it. */
+int zone_ent_walk(const struct zone *zone, size_t index,
+                  int (*visit)(void *context, const uint8_t *name), void *context);
+
+/*
+ * Composition: a new zone from the nodes of a base zone and of extra records, in one linear pass.
+ * The base is held, its records shared.
+ */
+struct zone_compose {
+    struct zone *base;
+    /* Says whether an RRset of the base goes into the new zone. NULL: all. May be called from
+     * several threads. */
+    bool (*keep)(void *context, const struct zone_node *node, const struct zone_rrset *rrset);
+    void *context;
+    struct dns_batch *extra; /* taken over; runs in any order, keys set; owners may be new */
+    unsigned threads;
+};
+int zone_compose(const struct zone_compose *compose, struct base_findings *findings,
+                 struct zone **out);
+
+/* Adds a record to a batch that is being made by hand (signer, tests, UPDATE). Consecutive calls
+ * with one owner share a run. `rdata` is copied. BASE_ENOMEM. */
+struct zone_batch_writer {
+    struct dns_batch *batch;
+    unsigned apex_labels;
+    size_t run_capacity;
+};
+int zone_batch_add(struct zone_batch_writer *writer, const uint8_t *owner, uint16_t type,
+                   uint32_t ttl, const uint8_t *rdata, size_t length);
+
+/* The place of a record, for findings. `owner_text` gives room for the owner. */
+struct base_place zone_place(const struct zone *zone, const uint8_t *owner, const struct dns_rr *rr,
+                             char owner_text[DNS_NAME_TEXT], char type_text[DNS_TYPE_TEXT]);
+
+#endif
