@@ -1,0 +1,514 @@
+/* Domain names in wire format: see name.h. */
+#include "dns/name.h"
+
+#include "base/error.h"
+
+#include <endian.h>
+#include <string.h>
+
+/*
+ * Names are worked on eight octets at a time. Two facts make that simple: a length octet is at
+ * most 63 and so never looks like a capital letter, which means that a whole name can be put in
+ * lower case without looking at its labels; and the text of a name without escapes is its wire
+ * form with the length octets in the place of the dots, moved by one.
+ */
+#define ONES 0x0101010101010101ull
+#define HIGH 0x8080808080808080ull
+
+/* Room for a name read and written in whole words. */
+#define PADDED (DNS_NAME_MAX + 17)
+
+#define LOWER_ROW(base)                                                                            \
+    base, base + 1, base + 2, base + 3, base + 4, base + 5, base + 6, base + 7, base + 8,          \
+        base + 9, base + 10, base + 11, base + 12, base + 13, base + 14, base + 15
+
+const uint8_t dns_lower[256] = {
+    LOWER_ROW(0),
+    LOWER_ROW(16),
+    LOWER_ROW(32),
+    LOWER_ROW(48),
+    64,
+    97,
+    98,
+    99,
+    100,
+    101,
+    102,
+    103,
+    104,
+    105,
+    106,
+    107,
+    108,
+    109,
+    110,
+    111,
+    112,
+    113,
+    114,
+    115,
+    116,
+    117,
+    118,
+    119,
+    120,
+    121,
+    122,
+    91,
+    92,
+    93,
+    94,
+    95,
+    LOWER_ROW(96),
+    LOWER_ROW(112),
+    LOWER_ROW(128),
+    LOWER_ROW(144),
+    LOWER_ROW(160),
+    LOWER_ROW(176),
+    LOWER_ROW(192),
+    LOWER_ROW(208),
+    LOWER_ROW(224),
+    LOWER_ROW(240),
+};
+
+static inline uint64_t load(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return le64toh(word);
+}
+
+static inline void store(uint8_t *at, uint64_t word)
+{
+    word = htole64(word);
+    memcpy(at, &word, sizeof(word));
+}
+
+/* The high bit of every octet of `word` that equals `octet`; exact, no carries between octets. */
+static inline uint64_t octets_equal(uint64_t word, uint8_t octet)
+{
+    uint64_t other = word ^ (ONES * octet);
+    return ~(((other & ~HIGH) + ~HIGH) | other) & HIGH;
+}
+
+/* Capital letters to lower case in all eight octets. */
+static inline uint64_t lower_word(uint64_t word)
+{
+    uint64_t low = word & ~HIGH;
+    uint64_t from_a = low + ONES * (128 - 'A');
+    uint64_t past_z = low + ONES * (128 - 'Z' - 1);
+    uint64_t capital = (from_a & ~past_z & ~word) & HIGH;
+    return word | (capital >> 2);
+}
+
+size_t dns_name_length(const uint8_t *name)
+{
+    const uint8_t *at = name;
+    while (*at != 0)
+        at += *at + 1;
+    return (size_t)(at - name) + 1;
+}
+
+unsigned dns_name_labels(const uint8_t *name)
+{
+    unsigned count = 0;
+    for (; *name != 0; name += *name + 1)
+        count++;
+    return count;
+}
+
+const uint8_t *dns_name_parent(const uint8_t *name, unsigned count)
+{
+    while (count-- > 0 && *name != 0)
+        name += *name + 1;
+    return name;
+}
+
+/* Equality of `length` octets without regard to case. */
+static bool equal_octets(const uint8_t *a, const uint8_t *b, size_t length)
+{
+    size_t i = 0;
+    for (; i + 8 <= length; i += 8) {
+        uint64_t left = load(a + i), right = load(b + i);
+        if (left != right && lower_word(left) != lower_word(right))
+            return false;
+    }
+    for (; i < length; i++) {
+        if (dns_lower[a[i]] != dns_lower[b[i]])
+            return false;
+    }
+    return true;
+}
+
+bool dns_name_equal(const uint8_t *a, const uint8_t *b)
+{
+    size_t length = dns_name_length(a);
+    return length == dns_name_length(b) && equal_octets(a, b, length);
+}
+
+/* Fills `starts` with the place of each label's length octet; returns their number. */
+static unsigned find_labels(const uint8_t *name, uint8_t starts[DNS_LABELS_MAX + 1])
+{
+    unsigned count = 0;
+    unsigned at = 0;
+    while (name[at] != 0 && count <= DNS_LABELS_MAX) {
+        starts[count++] = (uint8_t)at;
+        at += name[at] + 1u;
+    }
+    return count;
+}
+
+/* Compares two labels, each at its length octet. */
+static int compare_labels(const uint8_t *a, const uint8_t *b)
+{
+    unsigned length_a = *a++, length_b = *b++;
+    unsigned length = length_a < length_b ? length_a : length_b;
+    for (unsigned i = 0; i < length; i++) {
+        if (a[i] != b[i]) {
+            int order = (int)dns_lower[a[i]] - (int)dns_lower[b[i]];
+            if (order != 0)
+                return order;
+        }
+    }
+    return (int)length_a - (int)length_b;
+}
+
+int dns_name_compare(const uint8_t *a, const uint8_t *b)
+{
+    uint8_t starts_a[DNS_LABELS_MAX + 1], starts_b[DNS_LABELS_MAX + 1];
+    unsigned count_a = find_labels(a, starts_a);
+    unsigned count_b = find_labels(b, starts_b);
+    while (count_a > 0 && count_b > 0) {
+        int order = compare_labels(a + starts_a[--count_a], b + starts_b[--count_b]);
+        if (order != 0)
+            return order;
+    }
+    return (int)count_a - (int)count_b;
+}
+
+bool dns_name_within(const uint8_t *name, const uint8_t *ancestor)
+{
+    size_t length = dns_name_length(name);
+    size_t ancestor_length = dns_name_length(ancestor);
+    if (ancestor_length > length)
+        return false;
+    size_t skip = length - ancestor_length;
+    /* The rest must begin at a label. */
+    size_t at = 0;
+    while (at < skip)
+        at += name[at] + 1u;
+    return at == skip && equal_octets(name + skip, ancestor, ancestor_length);
+}
+
+unsigned dns_name_common(const uint8_t *a, const uint8_t *b)
+{
+    uint8_t starts_a[DNS_LABELS_MAX + 1], starts_b[DNS_LABELS_MAX + 1];
+    unsigned count_a = find_labels(a, starts_a);
+    unsigned count_b = find_labels(b, starts_b);
+    unsigned common = 0;
+    while (common < count_a && common < count_b &&
+           compare_labels(a + starts_a[count_a - common - 1], b + starts_b[count_b - common - 1]) ==
+               0)
+        common++;
+    return common;
+}
+
+bool dns_name_is_wildcard(const uint8_t *name)
+{
+    return name[0] == 1 && name[1] == '*';
+}
+
+size_t dns_name_lower(uint8_t *out, const uint8_t *name)
+{
+    size_t length = dns_name_length(name);
+    size_t i = 0;
+    for (; i + 8 <= length; i += 8)
+        store(out + i, lower_word(load(name + i)));
+    for (; i < length; i++)
+        out[i] = dns_lower[name[i]];
+    return length;
+}
+
+uint32_t dns_name_hash(const uint8_t *name)
+{
+    const uint64_t multiplier = 0x9e3779b97f4a7c15ull;
+    size_t length = dns_name_length(name);
+    uint64_t hash = length * multiplier;
+    size_t i = 0;
+    for (; i + 8 <= length; i += 8) {
+        hash = (hash ^ lower_word(load(name + i))) * multiplier;
+        hash ^= hash >> 32;
+    }
+    uint64_t rest = 0;
+    for (; i < length; i++)
+        rest = rest << 8 | dns_lower[name[i]];
+    hash = (hash ^ rest) * multiplier;
+    hash ^= hash >> 29;
+    hash *= multiplier;
+    return (uint32_t)(hash >> 32);
+}
+
+int dns_name_check(const uint8_t *wire, size_t length, size_t *used)
+{
+    size_t bound = length < DNS_NAME_MAX ? length : DNS_NAME_MAX;
+    size_t at = 0;
+    while (at < bound) {
+        unsigned label = wire[at];
+        if (label == 0) {
+            *used = at + 1;
+            return BASE_OK;
+        }
+        if (label > DNS_LABEL_MAX)
+            return BASE_EFORMAT;
+        at += label + 1;
+    }
+    return BASE_EFORMAT;
+}
+
+/* Ends the label that starts at `start` and has its last octet before `at`. */
+static inline int close_label(uint8_t *wire, size_t start, size_t at)
+{
+    size_t length = at - start - 1;
+    if (length == 0)
+        return BASE_EFORMAT;
+    if (length > DNS_LABEL_MAX)
+        return BASE_ERANGE;
+    wire[start] = (uint8_t)length;
+    return BASE_OK;
+}
+
+/* Puts the finished `length` octets of a relative name and the origin's into `out`. */
+static int complete(uint8_t *out, size_t *out_length, const uint8_t *wire, size_t length,
+                    const uint8_t *origin)
+{
+    if (origin == NULL)
+        return BASE_EFORMAT;
+    size_t origin_length = dns_name_length(origin);
+    if (length + origin_length > DNS_NAME_MAX)
+        return BASE_ERANGE;
+    memmove(out + length, origin, origin_length);
+    memcpy(out, wire, length);
+    *out_length = length + origin_length;
+    return BASE_OK;
+}
+
+/* Reads the escape at text[*at], which is a backslash; moves *at behind it. */
+static int read_escape(const char *text, size_t length, size_t *at, uint8_t *octet)
+{
+    size_t rest = length - *at;
+    if (rest < 2)
+        return BASE_EFORMAT;
+    const unsigned char *digit = (const unsigned char *)text + *at + 1;
+    if (digit[0] < '0' || digit[0] > '9') {
+        *octet = digit[0];
+        *at += 2;
+        return BASE_OK;
+    }
+    if (rest < 4 || digit[1] < '0' || digit[1] > '9' || digit[2] < '0' || digit[2] > '9')
+        return BASE_EFORMAT;
+    unsigned value = (digit[0] - '0') * 100u + (digit[1] - '0') * 10u + (digit[2] - '0');
+    if (value > 255)
+        return BASE_EFORMAT;
+    *octet = (uint8_t)value;
+    *at += 4;
+    return BASE_OK;
+}
+
+/* The careful way, for names with escapes. */
+static int from_escaped_text(uint8_t *out, size_t *out_length, const char *text, size_t length,
+                             const uint8_t *origin)
+{
+    uint8_t wire[PADDED];
+    size_t start = 0, put = 1;
+    size_t at = 0;
+    while (at < length) {
+        uint8_t octet = (uint8_t)text[at];
+        if (octet == '.') {
+            int error = close_label(wire, start, put);
+            if (error != BASE_OK)
+                return error;
+            start = put++;
+            at++;
+            if (put > DNS_NAME_MAX)
+                return BASE_ERANGE;
+            continue;
+        }
+        if (octet == '\\') {
+            int error = read_escape(text, length, &at, &octet);
+            if (error != BASE_OK)
+                return error;
+        } else {
+            at++;
+        }
+        if (put >= DNS_NAME_MAX)
+            return BASE_ERANGE;
+        wire[put++] = octet;
+    }
+    if (put == start + 1) {
+        wire[start] = 0;
+        memcpy(out, wire, put);
+        *out_length = put;
+        return BASE_OK;
+    }
+    int error = close_label(wire, start, put);
+    return error != BASE_OK ? error : complete(out, out_length, wire, put, origin);
+}
+
+static int from_one_character(uint8_t *out, size_t *out_length, char character,
+                              const uint8_t *origin)
+{
+    if (character == '.') {
+        out[0] = 0;
+        *out_length = 1;
+        return BASE_OK;
+    }
+    return complete(out, out_length, out, 0, origin);
+}
+
+int dns_name_from_text(uint8_t out[DNS_NAME_MAX], size_t *out_length, const char *text,
+                       size_t length, const uint8_t *origin)
+{
+    if (length == 0)
+        return BASE_EFORMAT;
+    if (length == 1 && (text[0] == '.' || text[0] == '@'))
+        return from_one_character(out, out_length, text[0], origin);
+    if (length >= DNS_NAME_MAX)
+        return from_escaped_text(out, out_length, text, length, origin);
+    uint8_t wire[PADDED];
+    memcpy(wire + 1, text, length);
+    store(wire + 1 + length, 0);
+    size_t start = 0;
+    for (size_t at = 1; at <= length; at += 8) {
+        uint64_t word = load(wire + at);
+        if (octets_equal(word, '\\') != 0)
+            return from_escaped_text(out, out_length, text, length, origin);
+        for (uint64_t dots = octets_equal(word, '.'); dots != 0; dots &= dots - 1) {
+            size_t dot = at + (unsigned)__builtin_ctzll(dots) / 8;
+            int error = close_label(wire, start, dot);
+            if (error != BASE_OK)
+                return error;
+            start = dot;
+        }
+    }
+    if (start == length) {
+        wire[length] = 0;
+        memcpy(out, wire, length + 1);
+        *out_length = length + 1;
+        return BASE_OK;
+    }
+    int error = close_label(wire, start, length + 1);
+    return error != BASE_OK ? error : complete(out, out_length, wire, length + 1, origin);
+}
+
+/* How an octet of a label is written: 0 as it is, 1 behind a backslash, 2 as \DDD. */
+static inline unsigned escape_kind(uint8_t octet)
+{
+    if (octet <= ' ' || octet >= 0x7f)
+        return octet == ' ' ? 1 : 2;
+    switch (octet) {
+    case '.':
+    case ';':
+    case '(':
+    case ')':
+    case '"':
+    case '\\':
+    case '@':
+    case '$':
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* True when all eight octets are letters, digits, '-' or '_': nothing to escape. */
+static inline bool plain_word(uint64_t word)
+{
+    uint64_t low = lower_word(word) & ~HIGH;
+    uint64_t letter = (low + ONES * (128 - 'a')) & ~(low + ONES * (128 - 'z' - 1));
+    uint64_t digit = (low + ONES * (128 - '0')) & ~(low + ONES * (128 - '9' - 1));
+    uint64_t plain = letter | digit | octets_equal(word, '-') | octets_equal(word, '_');
+    return (plain & ~word & HIGH) == HIGH;
+}
+
+static inline char *put_octet(char *put, uint8_t octet)
+{
+    unsigned kind = escape_kind(octet);
+    if (kind == 0) {
+        *put++ = (char)octet;
+        return put;
+    }
+    *put++ = '\\';
+    if (kind == 1) {
+        *put++ = (char)octet;
+        return put;
+    }
+    *put++ = (char)('0' + octet / 100);
+    *put++ = (char)('0' + octet / 10 % 10);
+    *put++ = (char)('0' + octet % 10);
+    return put;
+}
+
+size_t dns_name_to_text(char out[DNS_NAME_TEXT], const uint8_t *name)
+{
+    char *put = out;
+    if (*name == 0) {
+        *put = '.';
+        return 1;
+    }
+    while (*name != 0) {
+        unsigned length = *name++;
+        const uint8_t *end = name + length;
+        while (end - name >= 8 && plain_word(load(name))) {
+            memcpy(put, name, 8);
+            put += 8;
+            name += 8;
+        }
+        while (name < end)
+            put = put_octet(put, *name++);
+        *put++ = '.';
+    }
+    return (size_t)(put - out);
+}
+
+const char *dns_name_text(char out[DNS_NAME_TEXT], const uint8_t *name)
+{
+    out[dns_name_to_text(out, name)] = '\0';
+    return out;
+}
+
+/* Appends one label, at its length octet, to a key. */
+static inline uint8_t *put_key_label(uint8_t *put, const uint8_t *label)
+{
+    const uint8_t *end = label + 1 + *label;
+    label++;
+    while (end - label >= 8) {
+        uint64_t word = load(label);
+        if ((octets_equal(word, 0) | octets_equal(word, 1)) != 0)
+            break;
+        store(put, lower_word(word));
+        put += 8;
+        label += 8;
+    }
+    while (label < end) {
+        uint8_t octet = dns_lower[*label++];
+        if (octet <= 1) {
+            *put++ = 1;
+            octet++;
+        }
+        *put++ = octet;
+    }
+    *put++ = 0;
+    return put;
+}
+
+size_t dns_name_key(uint8_t out[DNS_KEY_MAX], const uint8_t *name, unsigned skip)
+{
+    uint8_t starts[DNS_LABELS_MAX + 1];
+    unsigned count = find_labels(name, starts);
+    uint8_t *put = out;
+    if (count > skip) {
+        for (unsigned i = count - skip; i > 0; i--)
+            put = put_key_label(put, name + starts[i - 1]);
+    }
+    return (size_t)(put - out);
+}
