@@ -10,13 +10,15 @@
 
 #include <stddef.h>
 
+#define BASE_THREAD_MAX 256 /* workers at most */
+
 /* The number of workers meant by `threads`. */
 unsigned base_thread_count(unsigned threads);
 
 /* Calls work(context, index, worker) once for each index below `count`; `worker` < the number of
  * workers, and no two calls with one worker number run at the same time. Returns when all are
  * done. A call that returns an error stops the hand-out of further indexes; the error of the
- * lowest failed index is returned. BASE_ENOMEM when a thread cannot be made. */
+ * lowest failed index is returned. When the system refuses a thread, fewer do the work. */
 int base_parallel(unsigned threads, size_t count,
                   int (*work)(void *context, size_t index, unsigned worker), void *context);
 
@@ -27,7 +29,8 @@ int base_parallel(unsigned threads, size_t count,
  *   work:  called for different pieces at the same time.
  *   take:  called in the order of `make`, never twice at the same time; owns the piece after.
  * The first error stops everything, and `drop` (may be NULL) is called for each piece that was
- * made and not taken. Returns that error.
+ * made and not taken; a piece whose `take` failed counts as taken. Returns that error, or
+ * BASE_ENOMEM.
  */
 struct base_pipeline {
     int (*make)(void *context, void **piece);
