@@ -1,0 +1,87 @@
+# Kenter: a short front for Meson. `make help` lists what there is.
+BUILD     ?= build
+ASAN      ?= build-asan
+FUZZ      ?= build-fuzz
+SECONDS   ?= 600
+PYTEST     = /usr/bin/python3 -m pytest -q -p no:cacheprovider
+MESON_TEST = meson test --print-errorlogs --no-rebuild
+
+.PHONY: all build run test unit asan scenario lint layers fuzz fuzz-smoke torture bench docs install \
+	clean help
+
+all: build
+
+help:
+	@echo 'make            build: $(BUILD)/kenter, $(BUILD)/kenterd'
+	@echo 'make run        build, then sign and verify the example zones'
+	@echo 'make test       everything: unit, sanitizers, scenarios with real peers, lint, layers'
+	@echo 'make bench      compare with the installed peers; SIZE=small for a short run'
+	@echo 'make fuzz       run every fuzz target for SECONDS=$(SECONDS)'
+	@echo 'make torture    make every allocation fail in turn'
+	@echo 'make docs       write docs/checks.md anew from the catalogue'
+	@echo 'make install    install command, library, headers, man pages, completions'
+
+$(BUILD)/build.ninja:
+	@tools/install-deps build
+	meson setup $(BUILD)
+
+build: $(BUILD)/build.ninja
+	@tools/install-deps build
+	ninja -C $(BUILD)
+
+run: build
+	@tools/demo $(BUILD)
+
+unit: build
+	$(MESON_TEST) -C $(BUILD) --suite unit
+
+# The same unit tests, and the command for the scenarios, under ASan, LSan and UBSan.
+$(ASAN)/build.ninja:
+	meson setup $(ASAN) --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
+
+asan: $(ASAN)/build.ninja
+	ninja -C $(ASAN)
+	$(MESON_TEST) -C $(ASAN) --suite unit
+
+scenario: build
+	KENTER=$(abspath $(BUILD)/kenter) $(PYTEST) tests/scenario
+
+lint: build
+	tools/lint $(BUILD)
+
+layers: build
+	tests/layers.sh $(BUILD)
+
+test:
+	@tools/install-deps test
+	$(MAKE) build unit layers lint asan fuzz-smoke torture scenario
+	@echo 'all tests passed'
+
+$(FUZZ)/build.ninja:
+	@tools/install-deps test
+	CC=clang meson setup $(FUZZ) --buildtype=debugoptimized -Dfuzz=true
+
+fuzz: $(FUZZ)/build.ninja
+	ninja -C $(FUZZ)
+	tests/fuzz/run $(FUZZ) $(SECONDS)
+
+# Every seed once and some seconds more, so that a target that broke is seen.
+fuzz-smoke: $(FUZZ)/build.ninja
+	ninja -C $(FUZZ)
+	tests/fuzz/run $(FUZZ) 3
+
+torture: build
+	tests/torture/run $(BUILD)
+
+bench: build
+	@tools/install-deps test
+	bench/run $(BUILD) $(SIZE)
+
+docs: build
+	$(BUILD)/kenter explain --all --markdown > docs/checks.md
+
+install: build
+	meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD) $(ASAN) $(FUZZ)
