@@ -32,6 +32,8 @@ void *base_arena_alloc_slow(struct base_arena *arena, size_t size)
     const size_t header = sizeof(struct base_arena_block);
     if (size > SIZE_MAX / 2)
         return NULL;
+    if (size == 0)
+        return base_arena_alloc(arena, 1);
     size_t rounded = (size + 7) & ~(size_t)7;
     size_t ordinary = arena->next_block ? arena->next_block : BASE_ARENA_FIRST;
     /* A request that would waste most of an ordinary block gets one of its own and leaves the

@@ -34,11 +34,13 @@ void base_arena_free(struct base_arena *arena);
 /* The slow path of base_arena_alloc. */
 void *base_arena_alloc_slow(struct base_arena *arena, size_t size);
 
-/* `size` bytes, uninitialised, aligned to 8; NULL when memory or the limit is exhausted. */
+/* `size` bytes, uninitialised, aligned to 8; NULL when memory or the limit is exhausted. No bytes
+ * are a valid request, answered with a pointer that is not NULL. */
 static inline void *base_arena_alloc(struct base_arena *arena, size_t size)
 {
     size_t rounded = (size + 7) & ~(size_t)7;
-    if (rounded >= size && rounded <= (size_t)(arena->end - arena->cursor)) {
+    /* Rounded is 0 for no bytes and for too many; the slow path tells them apart. */
+    if (rounded - 1 < (size_t)(arena->end - arena->cursor)) {
         void *result = arena->cursor;
         arena->cursor += rounded;
         return result;
