@@ -243,12 +243,13 @@ void base_duration_text(int64_t seconds, char out[BASE_TIME_TEXT])
     size_t i = 0;
     while (i < 3 && left < units[i].seconds)
         i++;
-    unsigned long long whole = left / units[i].seconds;
+    /* The remainders change nothing; they show the compiler how long the text can get. */
+    unsigned long long whole = left / units[i].seconds % 1000000000000000000;
     uint64_t rest = left % units[i].seconds;
     unsigned next = i < 3 ? (unsigned)(rest / units[i + 1].seconds) : 0;
     if (next == 0)
         snprintf(out, BASE_TIME_TEXT, "%s%llu%c", sign, whole, units[i].letter);
     else
-        snprintf(out, BASE_TIME_TEXT, "%s%llu%c %u%c", sign, whole, units[i].letter, next,
-                 units[i + 1].letter);
+        snprintf(out, BASE_TIME_TEXT, "%s%llu%c %u%c", sign, whole % 1000000000000000,
+                 units[i].letter, next % 100, units[i + 1].letter);
 }

@@ -13,11 +13,10 @@
  * alphabet. So one AND over a group says whether all of it is good. */
 #define GOOD 0x80
 
-static const char base64_alphabet[64] __attribute__((nonstring)) =
+static const char base64_alphabet[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-static const char base32hex_alphabet[32] __attribute__((nonstring)) =
-    "0123456789abcdefghijklmnopqrstuv";
-static const char hex_alphabet[16] __attribute__((nonstring)) = "0123456789ABCDEF";
+static const char base32hex_alphabet[] = "0123456789abcdefghijklmnopqrstuv";
+static const char hex_alphabet[] = "0123456789ABCDEF";
 
 static const uint8_t base64_value[256] = {
     ['A'] = GOOD | 0,  ['B'] = GOOD | 1,  ['C'] = GOOD | 2,  ['D'] = GOOD | 3,  ['E'] = GOOD | 4,
