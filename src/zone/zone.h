@@ -17,10 +17,10 @@
 
 enum zone_node_flag {
     ZONE_APEX = 1,
-    ZONE_CUT = 2,          /* has NS and is not the apex: a delegation point */
+    ZONE_CUT = 2,          /* has NS, is not the apex and not occluded: a delegation point */
     ZONE_BELOW = 4,        /* below a cut: glue or occluded data, never signed */
     ZONE_DNAME = 8,        /* has DNAME */
-    ZONE_UNDER_DNAME = 16, /* below a DNAME: occluded */
+    ZONE_UNDER_DNAME = 16, /* below a DNAME that is not below a cut: occluded */
     ZONE_WILDCARD = 32,    /* first label is * */
     ZONE_NSEC3 = 64,       /* holds nothing but NSEC3 and its RRSIG: a hashed owner */
     ZONE_HAS_DS = 128,
@@ -52,7 +52,8 @@ struct zone {
     size_t node_count;
     struct zone_rrset *rrsets; /* of a node: by type, ascending */
     size_t rrset_count;
-    const struct dns_rr **rrs; /* of an RRset: in canonical order, no duplicates */
+    const struct dns_rr **rrs; /* of an RRset: in canonical order, no duplicates, all with the TTL
+                                  of the set (RRSIG excepted, where each has its own) */
     size_t rr_count;
     const struct dns_rr *soa; /* NULL when missing */
     uint32_t serial;
@@ -84,6 +85,8 @@ const struct zone_node *zone_find(const struct zone *zone, const uint8_t *name,
 /* An RRset of a node by type; NULL when absent. */
 const struct zone_rrset *zone_rrset(const struct zone *zone, const struct zone_node *node,
                                     uint16_t type);
+/* The delegation point that the name is or lies below; NULL when there is none. */
+const struct zone_node *zone_covering_cut(const struct zone *zone, const uint8_t *name);
 /* Does the name exist, as owner or as empty non-terminal? */
 bool zone_name_exists(const struct zone *zone, const uint8_t *name);
 
@@ -95,7 +98,8 @@ int zone_ent_walk(const struct zone *zone, size_t index,
 
 /*
  * Composition: a new zone from the nodes of a base zone and of extra records, in one linear pass.
- * The base is held, its records shared.
+ * The base's records are shared and their memory is held; the base itself may be released. A record
+ * that is both in the base and extra is there once; RRsets joined from both get the smaller TTL.
  */
 struct zone_compose {
     struct zone *base;
@@ -109,28 +113,25 @@ struct zone_compose {
 int zone_compose(const struct zone_compose *compose, struct base_findings *findings,
                  struct zone **out);
 
-/* Adds a record to a batch that is being made by hand (signer, tests, UPDATE). Consecutive calls
- * with one owner share a run. `rdata` is copied. BASE_ENOMEM. */
+/*
+ * Batches made by hand (signer, tests, UPDATE). The batch belongs to the caller until zone_build or
+ * zone_compose takes it over; dns_batch_free otherwise. Several batches are joined by `next`.
+ */
 struct zone_batch_writer {
     struct dns_batch *batch;
+    const uint8_t *apex; /* of the zone; must stay while the writer is used */
     unsigned apex_labels;
     size_t run_capacity;
+    const uint8_t *run_end; /* where the last record ends */
 };
+/* An empty batch, to be freed by dns_batch_free; NULL when out of memory. */
+struct dns_batch *zone_batch_new(void);
+/* Starts a new batch for a zone. BASE_ENOMEM. */
+int zone_batch_writer_init(struct zone_batch_writer *writer, const uint8_t *apex);
+/* Adds a record. Consecutive calls with one owner share a run. `rdata` is copied and must be well
+ * formed. BASE_ENOMEM; BASE_ERANGE: rdata over 65535 octets. */
 int zone_batch_add(struct zone_batch_writer *writer, const uint8_t *owner, uint16_t type,
                    uint32_t ttl, const uint8_t *rdata, size_t length);
-
-/*
- * Assembly: for a maker that knows order and sizes beforehand (the signer). zone_make gives a zone
- * with the apex, files and serial of `like` and uninitialised arrays of these sizes; the maker
- * fills nodes, rrsets and rrs, from several threads if it likes, and sets `soa` and `serial`. The
- * memory its records live in is given by zone_share (all that `from` holds: the records stay where
- * they are) and zone_adopt (an arena, which is empty afterwards). On failure nothing is taken over.
- * BASE_ENOMEM; BASE_ELIMIT: more RRsets or records than the arrays can index.
- */
-int zone_make(const struct zone *like, size_t node_count, size_t rrset_count, size_t rr_count,
-              struct zone **out);
-int zone_share(struct zone *zone, const struct zone *from);
-int zone_adopt(struct zone *zone, struct base_arena *arena);
 
 /* The place of a record, for findings. `owner_text` gives room for the owner. */
 struct base_place zone_place(const struct zone *zone, const uint8_t *owner, const struct dns_rr *rr,
