@@ -133,6 +133,19 @@ int zone_batch_writer_init(struct zone_batch_writer *writer, const uint8_t *apex
 int zone_batch_add(struct zone_batch_writer *writer, const uint8_t *owner, uint16_t type,
                    uint32_t ttl, const uint8_t *rdata, size_t length);
 
+/*
+ * Assembly: for a maker that knows order and sizes beforehand (the signer). zone_make gives a zone
+ * with the apex, files and serial of `like` and uninitialised arrays of these sizes; the maker
+ * fills nodes, rrsets and rrs, from several threads if it likes, and sets `soa` and `serial`. The
+ * memory its records live in is given by zone_share (all that `from` holds: the records stay where
+ * they are) and zone_adopt (an arena, which is empty afterwards). On failure nothing is taken over.
+ * BASE_ENOMEM; BASE_ELIMIT: more RRsets or records than the arrays can index.
+ */
+int zone_make(const struct zone *like, size_t node_count, size_t rrset_count, size_t rr_count,
+              struct zone **out);
+int zone_share(struct zone *zone, const struct zone *from);
+int zone_adopt(struct zone *zone, struct base_arena *arena);
+
 /* The place of a record, for findings. `owner_text` gives room for the owner. */
 struct base_place zone_place(const struct zone *zone, const uint8_t *owner, const struct dns_rr *rr,
                              char owner_text[DNS_NAME_TEXT], char type_text[DNS_TYPE_TEXT]);
