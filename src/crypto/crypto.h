@@ -31,7 +31,7 @@ struct crypto_algorithm_info {
     bool sign;                                 /* Kenter signs with it */
     bool validate;                             /* Kenter validates it without being asked to */
     bool legacy;                               /* only when the caller allows it: 5 and 7 */
-    uint16_t bits_min, bits_max, bits_default; /* RSA */
+    uint16_t bits_min, bits_max, bits_default; /* RSA keys that Kenter makes; 0 for others */
 };
 /* NULL for numbers that Kenter does not know. */
 const struct crypto_algorithm_info *crypto_algorithm(unsigned number);
@@ -75,12 +75,14 @@ struct crypto_key;
 
 /* Makes a new key pair. `bits` for RSA only, 0 for the default. BASE_EUNSUPPORTED, BASE_ERANGE. */
 int crypto_key_generate(unsigned algorithm, unsigned bits, struct crypto_key **out);
-/* PKCS#8, PEM, unencrypted. BASE_EFORMAT; BASE_EMISMATCH when it is not of this algorithm. */
+/* PKCS#8, PEM, unencrypted. BASE_EFORMAT; BASE_EMISMATCH when it is not of this algorithm, or its
+ * parts do not fit together; BASE_ERANGE: RSA not within 512 to 4096 bits; BASE_EUNSUPPORTED. */
 int crypto_key_from_pem(unsigned algorithm, const char *pem, size_t length,
                         struct crypto_key **out);
 /* PEM text, malloc'ed, NUL-terminated; the caller wipes it with crypto_wipe and frees it. */
 int crypto_key_to_pem(const struct crypto_key *key, char **pem, size_t *length);
-/* BIND's private-key format ("Private-key-format: v1.3"). Times in it are ignored here. */
+/* BIND's private-key format ("Private-key-format: v1.3"). Times in it are ignored here. Errors as
+ * above; BASE_EUNSUPPORTED also when the private half is in a hardware module. */
 int crypto_key_from_bind(const char *text, size_t length, struct crypto_key **out);
 int crypto_key_to_bind(const struct crypto_key *key, char **text, size_t *length);
 unsigned crypto_key_algorithm(const struct crypto_key *key);
@@ -90,7 +92,8 @@ size_t crypto_key_dnskey(const struct crypto_key *key, uint16_t flags, uint8_t *
 void crypto_key_free(struct crypto_key *key);
 void crypto_wipe(void *data, size_t length);
 
-/* Signs for one thread. Nothing is allocated per signature. */
+/* Signs for one thread, with a copy of the key that it shares with nobody. Nothing is allocated per
+ * signature. */
 struct crypto_signer;
 int crypto_signer_new(const struct crypto_key *key, struct crypto_signer **out);
 /* The signature in the raw form of RRSIG over `length` octets of `data`. */
@@ -101,8 +104,9 @@ void crypto_signer_free(struct crypto_signer *signer);
 /* Verifies for one thread with one public key. */
 struct crypto_verifier;
 /* From DNSKEY rdata. BASE_EUNSUPPORTED: an algorithm we do not validate (5 and 7 need `legacy`);
- * BASE_EFORMAT: a key that is malformed (not on the curve, RSA modulus under 512 or over 4096 bits,
- * …). */
+ * BASE_EFORMAT: a key that is malformed (not on the curve, RSA modulus under 512 (RSASHA512: 1024)
+ * or over 4096 bits, …). RSA with more than 3072 bits and an exponent of more than 64 bits, with
+ * which a verification would cost as much as a signature, is BASE_EUNSUPPORTED. */
 int crypto_verifier_new(const uint8_t *dnskey, size_t length, bool legacy,
                         struct crypto_verifier **out);
 /* BASE_OK: good; BASE_EMISMATCH: it does not verify; BASE_EFORMAT: wrong length for the algorithm;

@@ -39,6 +39,9 @@ struct crypto_key {
  * size; BASE_EFORMAT; BASE_ENOMEM. */
 int crypto_key_adopt(EVP_PKEY *pkey, unsigned algorithm, struct crypto_key **out);
 
+/* The parts of an RSA private key fit together. BASE_EMISMATCH; BASE_EFORMAT: parts are missing. */
+int crypto_rsa_check(const EVP_PKEY *pkey);
+
 /* A public key from the octets of a DNSKEY. BASE_EFORMAT, BASE_EUNSUPPORTED, BASE_ENOMEM. */
 int crypto_public_from_wire(unsigned algorithm, const uint8_t *wire, size_t length, EVP_PKEY **out);
 

@@ -80,8 +80,8 @@ static bool is_of_family(const EVP_PKEY *pkey, const struct crypto_family_info *
            strcmp(group, family->curve) == 0;
 }
 
-/* A key whose halves do not belong together signs what nobody can verify, and an RSA key with a
- * damaged part can give away the rest by a single signature: so each key must prove itself. */
+/* A key whose halves do not belong together signs what nobody can verify: so each key must prove
+ * itself before it is used. */
 static int check_pair(const struct crypto_key *key)
 {
     static const uint8_t sample[] = "the halves of a key pair belong together";
@@ -108,9 +108,13 @@ static int fill(struct crypto_key *key)
     if (!is_of_family(key->pkey, family))
         return crypto_library_error(BASE_EMISMATCH);
     key->bits = (unsigned)EVP_PKEY_get_bits(key->pkey);
-    if (family->family == CRYPTO_FAMILY_RSA &&
-        (key->bits < CRYPTO_RSA_BITS_MIN || key->bits > CRYPTO_RSA_BITS_MAX))
-        return BASE_ERANGE;
+    if (family->family == CRYPTO_FAMILY_RSA) {
+        if (key->bits < CRYPTO_RSA_BITS_MIN || key->bits > CRYPTO_RSA_BITS_MAX)
+            return BASE_ERANGE;
+        int error = crypto_rsa_check(key->pkey);
+        if (error != BASE_OK)
+            return error;
+    }
     if (!public_to_wire(key, family))
         return crypto_library_error(BASE_EFORMAT);
     return check_pair(key);
