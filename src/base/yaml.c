@@ -155,6 +155,7 @@ static int load_map(struct loader *loader, struct base_yaml *map, unsigned depth
             return error;
         const char *key = NULL;
         struct base_yaml *child = NULL;
+        yaml_mark_t mark = event.start_mark;
         bool end = event.type == YAML_MAPPING_END_EVENT;
         if (!end)
             error = load_key(loader, map, &event, &key);
@@ -165,6 +166,8 @@ static int load_map(struct loader *loader, struct base_yaml *map, unsigned depth
         if (error != BASE_OK)
             return error;
         child->key = key;
+        child->key_line = (uint32_t)mark.line + 1;
+        child->key_column = (uint32_t)mark.column + 1;
         append(map, &tail, child);
     }
 }

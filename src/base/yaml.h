@@ -13,12 +13,13 @@ enum base_yaml_kind { BASE_YAML_SCALAR, BASE_YAML_LIST, BASE_YAML_MAP };
 
 struct base_yaml {
     enum base_yaml_kind kind;
-    uint32_t line, column;   /* from 1 */
-    const char *text;        /* scalar: value; NUL-terminated */
-    const char *key;         /* in a map: this entry's key, else NULL */
-    struct base_yaml *next;  /* the next sibling */
-    struct base_yaml *first; /* list and map: the first child */
-    size_t count;            /* children */
+    uint32_t line, column;         /* from 1 */
+    const char *text;              /* scalar: value; NUL-terminated */
+    const char *key;               /* in a map: this entry's key, else NULL */
+    uint32_t key_line, key_column; /* of the key */
+    struct base_yaml *next;        /* the next sibling */
+    struct base_yaml *first;       /* list and map: the first child */
+    size_t count;                  /* children */
 };
 
 /* Parses `length` bytes at `data`; `file` is for messages. Nodes live in `arena`. An empty document
