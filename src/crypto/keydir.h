@@ -33,7 +33,7 @@ struct crypto_zone_key {
     base_time ds_publish, ds_remove; /* CDS and CDNSKEY */
     uint8_t dnskey[CRYPTO_DNSKEY_MAX];
     size_t dnskey_length;
-    const char *path;       /* of the PKCS#8 file */
+    const char *path; /* of the file with the private half; owned by the crypto_keydir, else NULL */
     struct crypto_key *key; /* NULL when only the public half is there */
 };
 
@@ -44,24 +44,37 @@ struct crypto_keydir {
 };
 
 /* Opens `path` and reads the keys of `zone` (NULL: of all zones; private parts are loaded only
- * when a zone is given). Wrong permissions, damaged files, a public half that does not fit are
- * findings and refuse the directory (BASE_EREFUSED). Reads our own files and BIND's K*.key/.private
- * pairs alike. BASE_ENOENT: no such directory. */
+ * when a zone is given). Wrong permissions, damaged files, a public half that does not fit, two
+ * keys of a zone with one tag are findings and refuse the directory (BASE_EREFUSED). Reads our own
+ * files and BIND's K*.key/.private pairs alike; of a BIND pair without .state file the role is that
+ * of its SEP flag, or CSK when no other key of the zone and algorithm signs its records.
+ * BASE_ENOENT: no such directory. */
 int crypto_keydir_open(const char *path, const uint8_t *zone, struct base_findings *findings,
                        struct crypto_keydir *out);
 void crypto_keydir_free(struct crypto_keydir *dir);
 
 /* Makes a key and stores it (both files written aside, synced, renamed; the metadata last). The
  * directory is made (mode 0700) when missing. Refuses a tag that another key of the zone has (tries
- * again with a new key up to 16 times). `template` gives zone, algorithm, role and times. */
+ * again with a new key up to 16 times). `template` gives zone, algorithm, role, times, and flags
+ * (0: as the role wants them). The caller frees out->key. BASE_EREFUSED with findings;
+ * BASE_EUNSUPPORTED, BASE_ERANGE as of crypto_key_generate. */
 int crypto_keydir_create(const char *path, const struct crypto_zone_key *template, unsigned bits,
                          struct base_findings *findings, struct crypto_zone_key *out);
-/* Stores a key that came from elsewhere. BASE_EEXIST. */
+/* Stores a key that came from elsewhere: zone, flags, role, times, and the private half (`key`) or
+ * the public one (algorithm, dnskey) or both. BASE_EEXIST, BASE_EREFUSED with findings;
+ * BASE_EMISMATCH: the halves differ; BASE_EINVAL. */
 int crypto_keydir_import(const char *path, const struct crypto_zone_key *key,
                          struct base_findings *findings);
-/* Reads a BIND pair (either file's name, or the common stem) / writes one into `directory`. */
+/* Writes role and times of a key of our own form anew. BASE_ENOENT: it is not there (BIND pairs are
+ * not changed); else as above. */
+int crypto_keydir_update(const char *path, const struct crypto_zone_key *key,
+                         struct base_findings *findings);
+/* Reads a BIND pair (either file's name, or the common stem). A .private file that everybody may
+ * read, or the group may write, is refused. The caller frees out->key, which is NULL when there is
+ * no .private file. BASE_EREFUSED with findings. */
 int crypto_bind_pair_read(const char *path, struct base_findings *findings,
                           struct crypto_zone_key *out);
+/* Writes one into `directory`, which is there. BASE_EEXIST, BASE_EREFUSED with findings. */
 int crypto_bind_pair_write(const char *directory, const struct crypto_zone_key *key,
                            struct base_findings *findings);
 

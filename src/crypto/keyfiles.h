@@ -1,0 +1,82 @@
+/*
+ * What the files that read and write keys share: names, checked reading, metadata. Not for other
+ * folders.
+ */
+#ifndef CRYPTO_KEYFILES_H
+#define CRYPTO_KEYFILES_H
+
+#include "crypto/keydir.h"
+
+#include <sys/types.h>
+
+#define CRYPTO_KEYFILE_LIMIT 65536 /* octets of any file of a key */
+
+/* Suffixes of Kenter's own files and of BIND's. */
+#define CRYPTO_PEM_SUFFIX  ".key.pem"
+#define CRYPTO_META_SUFFIX ".json"
+
+/* --- keyname.c --- */
+#define CRYPTO_STEM_MAX 256 /* room for the common part of a key's file names */
+
+/* Reads the zone from the part of a file name before the first "+". BASE_EFORMAT. */
+int crypto_keyname_zone(const char *text, size_t length, uint8_t out[DNS_NAME_MAX]);
+/* True when a file name, which goes on with "+…" after `length` octets, is of a key of `zone`. */
+bool crypto_keyname_is_of(const char *text, size_t length, const uint8_t *zone);
+/* Writes "example.com.+013+12345+9f86d081". */
+void crypto_keyname_stem(const struct crypto_zone_key *key, char out[CRYPTO_STEM_MAX]);
+/* Writes "Kexample.com.+013+12345". BASE_ERANGE: longer than a file name may be. */
+int crypto_keyname_bind(const struct crypto_zone_key *key, char out[CRYPTO_STEM_MAX]);
+
+/* --- keyfile.c --- */
+/* A directory that is open, with its name for messages. */
+struct crypto_keyplace {
+    int fd;
+    const char *path;
+    struct base_findings *findings;
+};
+
+/* Adds a finding about a file of the place ("" for the directory itself). */
+void crypto_keyplace_add(const struct crypto_keyplace *place, enum base_finding_code code,
+                         const char *name, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Opens a directory. BASE_ENOENT, else BASE_EREFUSED with a finding. */
+int crypto_keyplace_open(const char *path, struct base_findings *findings,
+                         struct crypto_keyplace *place);
+void crypto_keyplace_close(struct crypto_keyplace *place);
+/* Owner and mode of the directory. BASE_EREFUSED. */
+int crypto_keyplace_check(const struct crypto_keyplace *place);
+/* Waits until no other process changes the directory. The lock goes when it is closed. */
+int crypto_keyplace_lock(const struct crypto_keyplace *place);
+bool crypto_keyplace_has(const struct crypto_keyplace *place, const char *name);
+
+/* Reads a file, malloc'ed and NUL-terminated; links are not followed. Mode bits of `forbidden` are
+ * refused. BASE_ENOENT without a finding, else BASE_EREFUSED with one, BASE_ENOMEM. */
+int crypto_keyfile_read(const struct crypto_keyplace *place, const char *name, mode_t forbidden,
+                        char **text, size_t *length);
+/* Checks owner, mode and kind of a file without reading it. As above. */
+int crypto_keyfile_check(const struct crypto_keyplace *place, const char *name, mode_t forbidden);
+/* Writes a new file aside, syncs it and puts it into place. BASE_EREFUSED with a finding. */
+int crypto_keyfile_write(const struct crypto_keyplace *place, const char *name, mode_t mode,
+                         const char *text, size_t length);
+/* Wipes and frees what was read. */
+void crypto_keyfile_free(char *text, size_t length);
+
+/* --- keymeta.c --- */
+/* Sets tag, id and the lower case of the zone, from zone and dnskey. */
+void crypto_zone_key_complete(struct crypto_zone_key *key);
+/* Findings on a key as such: short RSA, times out of order. */
+void crypto_zone_key_judge(const struct crypto_keyplace *place, const char *name,
+                           const struct crypto_zone_key *key);
+/* Reads metadata. BASE_EREFUSED with a finding that names the file. */
+int crypto_keymeta_read(const struct crypto_keyplace *place, const char *name, const char *text,
+                        size_t length, struct crypto_zone_key *out);
+/* Writes metadata: malloc'ed, NUL-terminated. BASE_ENOMEM. */
+int crypto_keymeta_write(const struct crypto_zone_key *key, char **text);
+
+/* --- keypair.c --- */
+/* Reads the pair with the common name `stem`. *guessed: the role follows from the flags alone.
+ * BASE_EREFUSED with a finding. */
+int crypto_pair_read(const struct crypto_keyplace *place, const char *stem, mode_t forbidden,
+                     bool with_private, struct crypto_zone_key *out, bool *guessed);
+
+#endif
