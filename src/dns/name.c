@@ -18,58 +18,17 @@
 /* Room for a name read and written in whole words. */
 #define PADDED (DNS_NAME_MAX + 17)
 
-#define LOWER_ROW(base)                                                                            \
-    base, base + 1, base + 2, base + 3, base + 4, base + 5, base + 6, base + 7, base + 8,          \
-        base + 9, base + 10, base + 11, base + 12, base + 13, base + 14, base + 15
+/* clang-format off */
+#define EIGHT(n) (n), (n) + 1, (n) + 2, (n) + 3, (n) + 4, (n) + 5, (n) + 6, (n) + 7
+#define ROW(n)   EIGHT(n), EIGHT((n) + 8)
 
 const uint8_t dns_lower[256] = {
-    LOWER_ROW(0),
-    LOWER_ROW(16),
-    LOWER_ROW(32),
-    LOWER_ROW(48),
-    64,
-    97,
-    98,
-    99,
-    100,
-    101,
-    102,
-    103,
-    104,
-    105,
-    106,
-    107,
-    108,
-    109,
-    110,
-    111,
-    112,
-    113,
-    114,
-    115,
-    116,
-    117,
-    118,
-    119,
-    120,
-    121,
-    122,
-    91,
-    92,
-    93,
-    94,
-    95,
-    LOWER_ROW(96),
-    LOWER_ROW(112),
-    LOWER_ROW(128),
-    LOWER_ROW(144),
-    LOWER_ROW(160),
-    LOWER_ROW(176),
-    LOWER_ROW(192),
-    LOWER_ROW(208),
-    LOWER_ROW(224),
-    LOWER_ROW(240),
+    ROW(0), ROW(16), ROW(32), ROW(48),
+    '@', EIGHT('a'), EIGHT('i'), EIGHT('q'), 'y', 'z', '[', '\\', ']', '^', '_',
+    ROW(96), ROW(112), ROW(128), ROW(144), ROW(160), ROW(176), ROW(192), ROW(208), ROW(224),
+    ROW(240),
 };
+/* clang-format on */
 
 static inline uint64_t load(const uint8_t *at)
 {
@@ -229,6 +188,22 @@ size_t dns_name_lower(uint8_t *out, const uint8_t *name)
     return length;
 }
 
+bool dns_name_is_lower(const uint8_t *name)
+{
+    size_t length = dns_name_length(name);
+    size_t i = 0;
+    for (; i + 8 <= length; i += 8) {
+        uint64_t word = load(name + i);
+        if (lower_word(word) != word)
+            return false;
+    }
+    for (; i < length; i++) {
+        if (dns_lower[name[i]] != name[i])
+            return false;
+    }
+    return true;
+}
+
 uint32_t dns_name_hash(const uint8_t *name)
 {
     const uint64_t multiplier = 0x9e3779b97f4a7c15ull;
@@ -263,6 +238,41 @@ int dns_name_check(const uint8_t *wire, size_t length, size_t *used)
         at += label + 1;
     }
     return BASE_EFORMAT;
+}
+
+int dns_name_from_wire(const uint8_t *message, size_t length, size_t *at, uint8_t out[DNS_NAME_MAX],
+                       size_t *out_length)
+{
+    size_t from = *at, put = 0;
+    size_t behind = 0;   /* where the name ends in its own place */
+    size_t bound = from; /* a pointer must lead before this */
+    unsigned pointers = 0;
+    for (;;) {
+        if (from >= length)
+            return BASE_EFORMAT;
+        unsigned octet = message[from];
+        if (octet >= 0xc0) {
+            if (length - from < 2 || ++pointers > DNS_NAME_POINTERS_MAX)
+                return BASE_EFORMAT;
+            if (behind == 0)
+                behind = from + 2;
+            from = (octet & 0x3fu) << 8 | message[from + 1];
+            if (from >= bound)
+                return BASE_EFORMAT;
+            bound = from;
+            continue;
+        }
+        if (octet > DNS_LABEL_MAX || octet >= length - from || put + octet + 1 > DNS_NAME_MAX)
+            return BASE_EFORMAT;
+        memcpy(out + put, message + from, octet + 1);
+        put += octet + 1;
+        from += octet + 1;
+        if (octet == 0)
+            break;
+    }
+    *at = behind != 0 ? behind : from;
+    *out_length = put;
+    return BASE_OK;
 }
 
 /* Ends the label that starts at `start` and has its last octet before `at`. */

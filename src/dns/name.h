@@ -38,11 +38,21 @@ bool dns_name_is_wildcard(const uint8_t *name); /* first label is "*" */
 /* Copies with letters in lower case; returns the length. `out` has room for DNS_NAME_MAX; may be
  * `name`. */
 size_t dns_name_lower(uint8_t *out, const uint8_t *name);
+bool dns_name_is_lower(
+    const uint8_t *name); /* no capital letters: already as dns_name_lower gives */
 uint32_t dns_name_hash(const uint8_t *name); /* ignores case; for tables in memory only */
 
 /* Reads one uncompressed name from at most `length` octets; sets its octets in *used.
  * BASE_EFORMAT: runs over the end, a label type other than 00, or longer than 255. */
 int dns_name_check(const uint8_t *wire, size_t length, size_t *used);
+
+/* Reads a name at *at of a message of `length` octets, in which it may be compressed (RFC 1035
+ * section 4.1.4); writes it uncompressed to `out`, sets *out_length, and moves *at behind it.
+ * Pointers must lead strictly backwards and are followed at most DNS_NAME_POINTERS_MAX times.
+ * BASE_EFORMAT; then *at is as before. */
+#define DNS_NAME_POINTERS_MAX 127
+int dns_name_from_wire(const uint8_t *message, size_t length, size_t *at, uint8_t out[DNS_NAME_MAX],
+                       size_t *out_length);
 
 /* Reads text (RFC 1035 section 5.1: escapes \X and \DDD, "@" alone for the origin) into `out`.
  * A name without a final dot is completed with `origin`; NULL origin: must be absolute

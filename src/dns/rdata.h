@@ -21,6 +21,7 @@ enum dns_type {
     DNS_TYPE_SIG = 24,
     DNS_TYPE_KEY = 25,
     DNS_TYPE_AAAA = 28,
+    DNS_TYPE_LOC = 29,
     DNS_TYPE_SRV = 33,
     DNS_TYPE_NAPTR = 35,
     DNS_TYPE_DNAME = 39,
@@ -64,7 +65,9 @@ bool dns_type_is_meta(uint16_t type);
 /* True for the types that DNSSEC signing makes and owns: RRSIG NSEC NSEC3 NSEC3PARAM. */
 bool dns_type_is_dnssec(uint16_t type);
 
-/* A token of zone-file text: escapes not yet resolved. */
+/* A token of zone-file text: escapes not yet resolved, quotes around it taken off. Quotes that
+ * start within a token (key="a value", RFC 9460 section 2.1) stay part of its text, with all
+ * between. */
 struct dns_token {
     const char *text;
     uint32_t length;
