@@ -1,0 +1,103 @@
+/* kenter: one command, its verbs in one table. */
+#include "cli/call.h"
+#include "cli/help.h"
+#include "cli/terminal.h"
+#include "cli/verbs.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define NAMES_MAX 128
+
+/* The verb named by the first one or two arguments; sets how many were used. The longer name wins,
+ * so "key new" comes before "key". */
+static const struct cli_verb *find_verb(int argc, char **argv, int *used)
+{
+    char name[64];
+    if (argc > 1) {
+        snprintf(name, sizeof(name), "%s %s", argv[0], argv[1]);
+        const struct cli_verb *verb = cli_verb_find(name);
+        if (verb != NULL) {
+            *used = 2;
+            return verb;
+        }
+    }
+    *used = 1;
+    return cli_verb_find(argv[0]);
+}
+
+static int unknown_verb(const struct cli_verb *head, const char *word)
+{
+    const char *names[NAMES_MAX] = {NULL};
+    size_t count = 0;
+    size_t skip = head == NULL ? 0 : strlen(head->name) + 1;
+    for (const struct cli_verb *const *verb = cli_verbs; *verb != NULL; verb++) {
+        bool wanted =
+            head == NULL ? strchr((*verb)->name, ' ') == NULL : cli_verb_is_below(*verb, head);
+        if (wanted && count + 1 < NAMES_MAX)
+            names[count++] = (*verb)->name + skip;
+    }
+    const char *near = cli_nearest(word, names);
+    if (near != NULL)
+        return cli_usage_error(head, "there is no verb \"%s\"; did you mean \"%s\"?", word, near);
+    return cli_usage_error(head, "there is no verb \"%s\"", word);
+}
+
+/* "key" alone, "key --help", "key nwe" */
+static int run_head(const struct cli_verb *head, int argc, char **argv)
+{
+    bool wants_help = argc > 0 && (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0);
+    if (argc > 0 && !wants_help)
+        return unknown_verb(head, argv[0]);
+    FILE *stream = wants_help ? stdout : stderr;
+    cli_help_verb(stream, cli_color_wanted(NULL, stream), head);
+    return wants_help ? CLI_GOOD : CLI_USAGE;
+}
+
+static int run_verb(const struct cli_verb *verb, int argc, char **argv)
+{
+    struct cli_call call;
+    int code = cli_call_parse(&call, verb, argc, argv);
+    if (code == CLI_GOOD) {
+        call.color = cli_color_wanted(cli_text(&call, "color"), stdout);
+        if (cli_flag(&call, "help"))
+            cli_help_verb(stdout, call.color, verb);
+        else
+            code = verb->run(&call);
+    }
+    cli_call_free(&call);
+    return code;
+}
+
+static int run(int argc, char **argv)
+{
+    if (argc == 0) {
+        cli_help_all(stderr, cli_color_wanted(NULL, stderr));
+        return CLI_USAGE;
+    }
+    char help[] = "help", version[] = "version";
+    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)
+        argv[0] = help;
+    else if (strcmp(argv[0], "--version") == 0 || strcmp(argv[0], "-V") == 0)
+        argv[0] = version;
+    int used;
+    const struct cli_verb *verb = find_verb(argc, argv, &used);
+    if (verb == NULL)
+        return argv[0][0] == '-' ? cli_usage_error(NULL, "there is no option %s", argv[0])
+                                 : unknown_verb(NULL, argv[0]);
+    if (verb->run == NULL)
+        return run_head(verb, argc - used, argv + used);
+    return run_verb(verb, argc - used, argv + used);
+}
+
+int main(int argc, char **argv)
+{
+    int code = run(argc > 0 ? argc - 1 : 0, argv + 1);
+    /* Output that got lost is a failure, whatever the verb thinks. */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        if (code == CLI_GOOD || code == CLI_FINDINGS)
+            fprintf(stderr, "kenter: standard output: %s\n", strerror(errno));
+        code = CLI_SYSTEM;
+    }
+    return code;
+}
