@@ -1,0 +1,122 @@
+/* Zones for the checks of apex, delegations, aliases, targets and limits: see test_check.c. */
+#ifndef CHECK_CASES_STRUCTURE_H
+#define CHECK_CASES_STRUCTURE_H
+
+/* SOA records with one number changed. */
+#define SOA(refresh, retry, expire, minimum)                                                       \
+    "@ 3600 SOA ns1 hostmaster 2026010101 " refresh " " retry " " expire " " minimum "\n"
+#define SOA_NAMES(mname, rname) "@ 3600 SOA " mname " " rname " 1 14400 3600 1209600 3600\n"
+#define WHOLE(soa)              "!" ORIGIN soa SERVERS
+
+static const struct check_case structure_cases[] = {
+    /* What the builder finds. */
+    {ZONE_OUT_OF_ZONE, "www.example.net. A 185.49.140.9", "www.sub A 185.49.140.9"},
+    {ZONE_DUPLICATE_RECORD, "host A 185.49.140.9\nhost A 185.49.140.9", "host A 185.49.140.9"},
+    {ZONE_TTL_DIFFERS, "host 60 A 185.49.140.9\nhost 61 A 185.49.140.10",
+     "host 60 A 185.49.140.9\nhost 60 A 185.49.140.10"},
+    {ZONE_RRSET_TOO_LARGE, "$GENERATE 1-700 big TXT \"$ " FILLER "\"",
+     "$GENERATE 1-70 big TXT \"$ " FILLER "\""},
+    {ZONE_SOA_MISSING, "!" ORIGIN SERVERS, NULL},
+    {ZONE_SOA_MULTIPLE, SOA("14401", "3600", "1209600", "3600"), NULL},
+    {ZONE_SOA_NOT_AT_APEX, "sub SOA ns1 hostmaster 1 14400 3600 1209600 3600", NULL},
+    /* The apex. */
+    {ZONE_EMPTY, "!" ORIGIN, NULL},
+    {ZONE_NS_MISSING, "!" ORIGIN SOA("14400", "3600", "1209600", "3600"), NULL},
+    {ZONE_NS_SINGLE, "!" ORIGIN SOA("14400", "3600", "1209600", "3600") "@ NS ns1\nns1 A 185.49.140.1",
+     NULL},
+    {ZONE_SOA_REFRESH, WHOLE(SOA("60", "30", "1209600", "3600")),
+     WHOLE(SOA("86400", "7200", "3600000", "3600"))},
+    {ZONE_SOA_RETRY, WHOLE(SOA("14400", "14400", "1209600", "3600")),
+     WHOLE(SOA("14400", "600", "1209600", "3600"))},
+    {ZONE_SOA_EXPIRE_SHORT, WHOLE(SOA("14400", "3600", "17999", "3600")), NULL},
+    {ZONE_SOA_EXPIRE, WHOLE(SOA("14400", "3600", "86400", "3600")),
+     WHOLE(SOA("14400", "3600", "2419200", "3600"))},
+    {ZONE_SOA_MINIMUM, WHOLE(SOA("14400", "3600", "1209600", "172800")),
+     WHOLE(SOA("14400", "3600", "1209600", "300"))},
+    {ZONE_SOA_TTL, WHOLE(SOA("14400", "3600", "1209600", "7200")), NULL},
+    {ZONE_SOA_MNAME, WHOLE(SOA_NAMES(".", "hostmaster")), WHOLE(SOA_NAMES("ns1", "hostmaster"))},
+    {ZONE_SOA_MNAME, WHOLE(SOA_NAMES("ns_1", "hostmaster")), NULL},
+    {ZONE_SOA_MNAME_NOT_NS, WHOLE(SOA_NAMES("www", "hostmaster")), NULL},
+    {ZONE_SOA_RNAME, WHOLE(SOA_NAMES("ns1", "hostmaster\\@example.org.")),
+     WHOLE(SOA_NAMES("ns1", "joe\\.doe.example.org."))},
+    {ZONE_SOA_RNAME, WHOLE(SOA_NAMES("ns1", "example.org.")), WHOLE(SOA_NAMES("ns1", "."))},
+    {ZONE_APEX_ONLY_TYPE, "www NSEC3PARAM 1 0 0 -", "@ NSEC3PARAM 1 0 0 -"},
+    {ZONE_APEX_ONLY_TYPE, "www CSYNC 1 1 NS", "@ CSYNC 1 1 NS"},
+    {ZONE_WILDCARD_ANSWERS_DMARC, "@ MX 10 mail\n* TXT \"x\"",
+     "@ MX 10 mail\n* TXT \"x\"\n_dmarc TXT \"v=DMARC1; p=none\""},
+    /* Delegations. */
+    {ZONE_NS_ADDRESS_MISSING, "@ NS gone", "@ NS www"},
+    {ZONE_NS_ADDRESS_MISSING, "child NS gone\nchild NS www", "child NS www\nchild NS mail"},
+    {ZONE_NS_ADDRESS_MISSING, "text TXT x\nchild NS text\nchild NS www",
+     "*.w A 185.49.140.8\nchild NS any.w\nchild NS www"},
+    {ZONE_NS_TARGET_ALIAS, "alias CNAME www\n@ NS alias", "alias CNAME www\n@ NS www"},
+    {ZONE_NS_TARGET_ALIAS, "d DNAME example.net.\n@ NS ns.d", "d DNAME example.net."},
+    {ZONE_NS_WILDCARD, "*.c NS ns.example.net.\n*.c NS ns.example.com.",
+     "c NS ns.example.net.\nc NS ns.example.com."},
+    {ZONE_GLUE_MISSING, "child NS ns.child\nchild NS www",
+     "child NS ns.child\nchild NS www\nns.child A 185.49.140.8"},
+    {ZONE_GLUE_MISSING, "child NS child\nchild NS www",
+     "child NS child\nchild NS www\nchild A 185.49.140.8"},
+    {ZONE_GLUE_SIBLING_MISSING, CHILD "other NS ns.child\nother NS www",
+     CHILD "other NS ns.child\nother NS www\nns.child A 185.49.140.8"},
+    {ZONE_GLUE_ORPHAN, CHILD "old.child A 185.49.140.8",
+     CHILD "new.child A 185.49.140.8\nchild NS new.child"},
+    {ZONE_OCCLUDED_BY_CUT, CHILD "www.child TXT x", CHILD "www.other TXT x"},
+    {ZONE_OCCLUDED_BY_CUT, CHILD "child MX 10 mail", CHILD "child DS 1 13 2 "
+     "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20"},
+    {ZONE_DELEGATION_NS_SINGLE, "child NS www", CHILD},
+    {ZONE_REFERRAL_LARGE, "$GENERATE 1-20 child NS ns$\n$GENERATE 1-20 ns$ A 185.49.141.$\n"
+     "$GENERATE 1-20 ns$ AAAA 2a04:b900::1:$", CHILD},
+    /* Aliases. */
+    {ZONE_CNAME_AND_OTHER_DATA, "a CNAME www\na TXT x", "a CNAME www\nb TXT x"},
+    {ZONE_CNAME_AND_OTHER_DATA, "a CNAME www\na DNAME example.net.", "a CNAME www"},
+    {ZONE_CNAME_AT_APEX, "@ CNAME www.example.net.", "a CNAME www.example.net."},
+    {ZONE_CNAME_SEVERAL, "a CNAME www\na CNAME mail", "a CNAME www"},
+    {ZONE_DNAME_SEVERAL, "a DNAME example.net.\na DNAME example.com.", "a DNAME example.net."},
+    {ZONE_DNAME_AND_NS, "a DNAME example.net.\na NS www\na NS mail", "a DNAME example.net."},
+    {ZONE_DNAME_WILDCARD, "*.a DNAME example.net.", "a DNAME example.net."},
+    {ZONE_OCCLUDED_BY_DNAME, "a DNAME example.net.\nb.a A 185.49.140.8",
+     "a DNAME example.net.\na A 185.49.140.8"},
+    {ZONE_ALIAS_LOOP, "a CNAME b\nb CNAME a", "a CNAME b\nb CNAME www"},
+    {ZONE_ALIAS_LOOP, "a CNAME a", "a CNAME www"},
+    {ZONE_ALIAS_LOOP, "z CNAME a\na CNAME b\nb CNAME c\nc CNAME a", "z CNAME a\na CNAME www"},
+    {ZONE_ALIAS_LOOP, "a DNAME b.a", "a DNAME example.net.\nx CNAME y.a"},
+    {ZONE_ALIAS_LOOP, "a DNAME b\nb DNAME a\nx CNAME y.a", "a DNAME b\nb DNAME example.net."},
+    {ZONE_ALIAS_DANGLING, "a CNAME gone", "a CNAME gone.example.net."},
+    {ZONE_ALIAS_DANGLING, "a CNAME b.c\n*.d A 185.49.140.8", "a CNAME b.d\n*.d A 185.49.140.8"},
+    {ZONE_ALIAS_CHAIN_LONG,
+     "a CNAME b\nb CNAME c\nc CNAME d\nd CNAME e\ne CNAME f\nf CNAME g\ng CNAME h\nh CNAME i\n"
+     "i CNAME j\nj CNAME www",
+     "a CNAME b\nb CNAME c\nc CNAME d\nd CNAME www"},
+    /* Names that records point to. */
+    {ZONE_MX_TARGET_ALIAS, "a CNAME www\n@ MX 10 a", "a CNAME www\n@ MX 10 www"},
+    {ZONE_MX_TARGET_ALIAS, "d DNAME example.net.\n@ MX 10 m.d", "@ MX 10 mail"},
+    {ZONE_MX_TARGET_MISSING, "@ MX 10 gone", "@ MX 10 gone.example.net."},
+    {ZONE_MX_TARGET_MISSING, "a.ent A 185.49.140.8\n@ MX 10 ent", "a.ent A 185.49.140.8"},
+    {ZONE_SRV_TARGET_ALIAS, "a CNAME www\n_x._tcp SRV 0 0 1 a", "_x._tcp SRV 0 0 1 www"},
+    {ZONE_SRV_TARGET_MISSING, "_x._tcp SRV 0 0 1 gone", "_x._tcp SRV 0 0 1 www"},
+    {ZONE_TARGET_ALIAS, "a CNAME www\n@ KX 10 a", "@ KX 10 www"},
+    {ZONE_TARGET_MISSING, "@ AFSDB 1 gone", "@ AFSDB 1 www"},
+    {ZONE_TARGET_IS_ADDRESS, "@ MX 10 192.0.2.1.", "@ MX 10 1.2.0.192.in-addr.arpa."},
+    {ZONE_TARGET_IS_ADDRESS, "@ NS 192.0.2.1", "@ NS www"},
+    {ZONE_TARGET_HOST_NAME, "@ MX 10 my_mail.example.net.", "@ MX 10 my-mail.example.net."},
+    {ZONE_OWNER_HOST_NAME, "my_host A 185.49.140.8", "my-host A 185.49.140.8"},
+    {ZONE_OWNER_HOST_NAME, "-host A 185.49.140.8", "gc._msdcs A 185.49.140.8"},
+    {ZONE_NAME_DOUBLED, "host.example.org A 185.49.140.8", "host.example.org. A 185.49.140.8"},
+    {ZONE_NAME_DOUBLED, "@ MX 10 mail.example.org", "@ MX 10 mail.example.org."},
+    {ZONE_LP_SELF, "l LP 10 l\nl L32 10 10.1.2.0", "m LP 10 www"},
+    {ZONE_RP_TXT_MISSING, "@ RP joe joe.people", "@ RP joe joe.people\njoe.people TXT x"},
+    {ZONE_AFSDB_SUBTYPE, "@ AFSDB 3 www", "@ AFSDB 2 www"},
+    {ZONE_WILDCARD_INSIDE, "a.*.b TXT x", "*.a.b TXT x"},
+    {ZONE_IDNA_LABEL, "xn--_ TXT x", "xn--mgbx4cd0ab TXT x"},
+    {ZONE_IDNA_LABEL, "xn--abc- TXT x", "xn-x TXT x"},
+    /* TTLs, sizes, types. */
+    {ZONE_TTL_ZERO, "a 0 TXT x", "a 1 TXT x"},
+    {ZONE_TTL_LONG, "a 604801 TXT x", "a 604800 TXT x"},
+    {ZONE_TTL_OVER_MARGIN, "a 400000 TXT x", "a 300000 TXT x"},
+    {ZONE_TYPE_OBSOLETE, "a MB www", "a TXT x"},
+    {ZONE_TYPE_OBSOLETE, "a TYPE38 \\# 1 00", "a TYPE65400 \\# 1 00"},
+    {ZONE_RECORDS_ALIKE, "@ HTTPS 1 www\n@ HTTPS 1 WWW", "@ HTTPS 1 www\n@ HTTPS 2 WWW"},
+};
+
+#endif
