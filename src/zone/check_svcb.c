@@ -1,17 +1,12 @@
-/* Checks of SVCB and HTTPS records (RFC 9460). */
+/* Checks of SVCB and HTTPS records (RFC 9460). That parameters fit each other is a matter of rdata
+ * (dns/rdata_svcb.c): such records do not get into a zone. */
 #include "zone/check_part.h"
 
 #include <string.h>
 
 #define ALIASES_MAX 16 /* hops of AliasMode that are followed */
 
-enum svcb_key {
-    SVCB_MANDATORY = 0,
-    SVCB_ALPN = 1,
-    SVCB_NO_DEFAULT_ALPN = 2,
-    SVCB_IPV4HINT = 4,
-    SVCB_IPV6HINT = 6
-};
+enum svcb_key { SVCB_IPV4HINT = 4, SVCB_IPV6HINT = 6 };
 
 static unsigned priority_of(const struct dns_rr *rr)
 {
@@ -42,45 +37,12 @@ static bool find_param(const struct dns_rr *rr, unsigned wanted, struct base_rea
     return false;
 }
 
-/* RFC 9460 section 8: ascending, without itself, each key there. */
-static void check_mandatory(struct check *check, const struct dns_rr *rr)
-{
-    struct base_reader keys, value;
-    int last = -1;
-    if (!find_param(rr, SVCB_MANDATORY, &keys))
-        return;
-    while (base_reader_left(&keys) > 0) {
-        int key = base_reader_u16(&keys);
-        if (keys.failed || key <= last || key == SVCB_MANDATORY) {
-            CHECK_SAY(check, ZONE_SVCB_PARAMETERS, rr,
-                      "the list of mandatory keys names key 0, or "
-                      "is not in ascending order");
-            return;
-        }
-        if (!find_param(rr, (unsigned)key, &value)) {
-            CHECK_SAY(check, ZONE_SVCB_PARAMETERS, rr, "key%d is mandatory and not there", key);
-            return;
-        }
-        last = key;
-    }
-}
-
-static void check_service_mode(struct check *check, const struct dns_rr *rr)
-{
-    struct base_reader value;
-    check_mandatory(check, rr);
-    if (find_param(rr, SVCB_NO_DEFAULT_ALPN, &value) && !find_param(rr, SVCB_ALPN, &value))
-        CHECK_SAY(check, ZONE_SVCB_PARAMETERS, rr, "no-default-alpn is there without alpn");
-}
-
 static void check_svcb_target(struct check *check, const struct dns_rr *rr)
 {
     const uint8_t *target = rr->rdata + 2;
     struct base_reader hint;
-    if (*target == 0) {
-        /* "." in ServiceMode is the owner itself; with hints or another owner shape it is fine. */
-        return;
-    }
+    if (*target == 0)
+        return; /* the owner itself, or no service */
     struct check_target found = check_resolve(check, target);
     bool service = priority_of(rr) != 0;
     bool hinted = find_param(rr, SVCB_IPV4HINT, &hint) || find_param(rr, SVCB_IPV6HINT, &hint);
@@ -135,8 +97,6 @@ static void check_svcb(struct check *check, const struct zone_rrset *rrset)
         aliases += alias;
         if (alias)
             check_alias_mode(check, rr);
-        else
-            check_service_mode(check, rr);
         check_svcb_target(check, rr);
     }
     if (aliases > 0 && rrset->count > 1)

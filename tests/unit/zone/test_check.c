@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ORIGIN  "$ORIGIN example.org.\n$TTL 3600\n"
+#define ORIGIN "$ORIGIN example.org.\n$TTL 3600\n"
 #define SERVERS                                                                                    \
     "@ NS ns1\n@ NS ns2\nns1 A 185.49.140.1\nns2 AAAA 2a04:b900::1\n"                              \
     "www A 185.49.140.2\nmail A 185.49.140.3\n"
@@ -56,8 +56,8 @@ static void check_text(const char *text, unsigned threads, struct base_findings 
     assert_int_equal(dns_name_from_text(origin, &length, name, strcspn(name, "\n"), NULL), BASE_OK);
     struct dns_zonefile_options options = {.origin = origin, .threads = 1};
     struct dns_zonefile file;
-    assert_int_equal(
-        dns_zonefile_read_memory("test", all, strlen(all), &options, findings, &file), BASE_OK);
+    assert_int_equal(dns_zonefile_read_memory("test", all, strlen(all), &options, findings, &file),
+                     BASE_OK);
     struct zone *zone;
     assert_int_equal(zone_build(&file, 1, findings, &zone), BASE_OK);
     struct zone_check_options check = {.threads = threads, .refresh_margin = 300000};
@@ -91,8 +91,8 @@ static unsigned run_case(const struct check_case *row)
     check_text(row->good, 1, &findings);
     bool syntax = false;
     for (size_t i = 0; i < findings.count; i++)
-        syntax = syntax ||
-                 strncmp(base_finding_info(findings.items[i].code)->code, "syntax.", 7) == 0;
+        syntax =
+            syntax || strncmp(base_finding_info(findings.items[i].code)->code, "syntax.", 7) == 0;
     if (findings.by_code[row->code] != 0 || syntax) {
         print_message("%s is found in, or the syntax is wrong of:\n%s\n", code,
                       row->good != NULL ? row->good : "the clean zone");
