@@ -40,6 +40,7 @@ struct cli_call {
     bool data_on_stdout; /* then the report goes to standard error */
 
     struct base_findings findings;
+    size_t tolerated;        /* errors among them that the user wants to live with */
     struct base_buf members; /* further members of the JSON document: ,"name":value … */
     struct base_buf summary; /* members of its "summary": ,"name":value … */
     const char *words; /* the summary in plain words, without counts of findings; may be NULL */

@@ -191,7 +191,7 @@ static int exit_code(const struct cli_call *call, int error)
 {
     if (error != BASE_OK && error != BASE_EREFUSED)
         return CLI_SYSTEM;
-    if (error == BASE_EREFUSED || base_findings_bad(&call->findings))
+    if (error == BASE_EREFUSED || call->findings.totals[BASE_ERROR] > call->tolerated)
         return CLI_FINDINGS;
     if (call->strict && call->findings.totals[BASE_WARNING] > 0)
         return CLI_FINDINGS;
@@ -205,6 +205,7 @@ int cli_finish(struct cli_call *call, int error)
                           base_strerror(error));
     int code = exit_code(call, error);
     FILE *stream = call->data_on_stdout ? stderr : stdout;
+    call->color = cli_color_wanted(cli_text(call, "color"), stream);
     base_findings_sort(&call->findings);
     if (call->json) {
         if (print_json(call, stream, code) != BASE_OK) {
