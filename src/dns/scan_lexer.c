@@ -243,6 +243,13 @@ static enum dns_entry_status give_up(struct dns_lexer *lexer, struct dns_entry *
     return DNS_ENTRY_BAD;
 }
 
+/* What was found in lines behind a parenthesis that is not closed are not problems of its entry. */
+static void forget_consequences(struct dns_entry *entry, const struct open *open)
+{
+    if (entry->problem.line > open->line)
+        entry->problem.line = 0;
+}
+
 /* A line ends within parentheses. True when the entry ends with it, as *status says. */
 static bool ends_in_parentheses(struct dns_lexer *lexer, struct dns_entry *entry, size_t offset,
                                 const struct open *open, enum dns_entry_status *status)
@@ -255,7 +262,7 @@ static bool ends_in_parentheses(struct dns_lexer *lexer, struct dns_entry *entry
         *status = DNS_ENTRY_UNFINISHED;
         return true;
     }
-    entry->problem.line = 0; /* this one matters more than what was found behind it */
+    forget_consequences(entry, open);
     lexer->line = open->line;
     lexer->line_start = open->line_start;
     if (offset < lexer->length)
@@ -320,7 +327,7 @@ enum dns_entry_status dns_lexer_next(struct dns_lexer *lexer, struct dns_tokens 
             continue;
         case DNS_SCAN_OPEN:
             if (open.line != 0) {
-                entry->problem.line = 0;
+                forget_consequences(entry, &open);
                 problem(lexer, entry, SYNTAX_PARENTHESIS, at,
                         "a parenthesis opens while the one in line %u is still open", open.line);
                 return finish(entry, tokens, count, give_up(lexer, entry, &open));

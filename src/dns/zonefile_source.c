@@ -178,12 +178,16 @@ static int survey(struct dns_zonefile_source *source, struct dns_zonefile_block 
     return BASE_OK;
 }
 
+#define LONGEST_MARK 3 /* octets of a byte order mark */
+
 /* Fills the block until it can be cut; 0 in *cut when its first line is too long. */
 static int fill(struct dns_zonefile_source *source, struct dns_zonefile_block *block,
                 size_t *length, size_t *cut)
 {
     size_t want =
         source->block_size > source->rest_length ? source->block_size : source->rest_length;
+    if (!source->begun && want < LONGEST_MARK)
+        want = LONGEST_MARK;
     for (;;) {
         int error = make_room(block, want);
         if (error == BASE_OK)
