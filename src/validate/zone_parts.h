@@ -13,17 +13,17 @@
 #include "validate/zone.h"
 
 /* Budgets: what a crafted file can make us do stays linear in its size. */
-#define VALIDATE_KEYS_MAX            64 /* DNSKEY records looked at */
-#define VALIDATE_RRSET_VERIFICATIONS 8  /* crypto operations for one RRset */
-#define VALIDATE_RRSET_SIGNATURES    32 /* RRSIG records of one RRset looked at */
-#define VALIDATE_TAG_KEYS            4  /* keys tried for one tag */
-#define VALIDATE_DIAGNOSES           4  /* bad signatures of a chunk whose cause is looked for */
-#define VALIDATE_DIAGNOSIS_TRIES     12 /* crypto operations to find one cause */
-#define VALIDATE_DS_PAIRS            8  /* keys compared with one DS */
-#define VALIDATE_NSEC3_CHAINS        4  /* NSEC3 parameter sets looked at */
-#define VALIDATE_ITERATIONS_INSECURE 50 /* more: validators treat the zone as insecure (RFC 9276)  \
-                                         */
-#define VALIDATE_ITERATIONS_MAX 500     /* more: the chain is not checked */
+#define VALIDATE_KEYS_MAX            64  /* DNSKEY records looked at */
+#define VALIDATE_RRSET_VERIFICATIONS 8   /* crypto operations for one RRset */
+#define VALIDATE_RRSET_SIGNATURES    32  /* RRSIG records of one RRset looked at */
+#define VALIDATE_TAG_KEYS            4   /* keys tried for one tag */
+#define VALIDATE_DIAGNOSES           4   /* bad signatures of a slice whose cause is looked for */
+#define VALIDATE_DIAGNOSIS_TRIES     12  /* crypto operations to find one cause */
+#define VALIDATE_DS_PAIRS            8   /* keys compared with one DS */
+#define VALIDATE_NSEC3_CHAINS        4   /* NSEC3 parameter sets looked at */
+#define VALIDATE_ITERATIONS_MAX      500 /* more: the chain is not checked */
+/* With more, validators treat the zone as insecure (RFC 9276). */
+#define VALIDATE_ITERATIONS_INSECURE 50
 
 #define VALIDATE_FLAG_ZONE_KEY 0x0100
 #define VALIDATE_FLAG_REVOKED  0x0080

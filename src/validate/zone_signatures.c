@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DATES_KEPT 20 /* findings about dates that are told one by one; a summary tells the rest   \
-                       */
+/* Findings about dates that are told one by one; a summary tells the rest. */
+#define DATES_KEPT 20
 
 enum date_state { DATES_GOOD, DATES_SOON, DATES_EXPIRED, DATES_FUTURE, DATES_REVERSED };
 #define DATE_STATES 5
