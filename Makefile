@@ -71,7 +71,8 @@ fuzz-smoke: $(FUZZ)/build.ninja
 	tests/fuzz/run $(FUZZ) 3
 
 torture: build
-	tests/torture/run $(BUILD)
+	$(MESON_TEST) -C $(BUILD) --suite torture
+	[ ! -d $(ASAN) ] || $(MESON_TEST) -C $(ASAN) --suite torture
 
 bench: build
 	@tools/install-deps test
