@@ -1,0 +1,476 @@
+/* Keeping a directory of zones signed: see keeper.h. */
+#include "daemon/keeper.h"
+
+#include "base/error.h"
+#include "base/thread.h"
+#include "daemon/job.h"
+#include "source/directory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <uv.h>
+
+/* A directory that the system cannot watch (a network file system) is looked at this often. */
+#define POLL_MS 10000
+/* An editor's several steps of saving a file are one change. */
+#define SETTLE_MS 100
+
+struct keeper;
+
+/* A zone that is kept. */
+struct kept {
+    uint8_t zone[DNS_NAME_MAX];
+    char *source; /* owned */
+    struct source_fingerprint fingerprint;
+    base_time next; /* when it is due without a change; 0: never */
+    bool changed;   /* the file is not the one that the last job read */
+    bool busy;      /* a job runs */
+    bool gone;      /* the file was removed */
+};
+
+struct keeper {
+    const struct daemon_options *options;
+    struct sign_policy policy;
+    char *keys, *published, *removed; /* directories, owned */
+    struct kept **zones;              /* in canonical order */
+    size_t count;
+    struct kept **due; /* what the last look found due, in order */
+    size_t due_count, due_next;
+    base_time next; /* when the first of the others is due; 0: never */
+    unsigned running, at_most;
+    bool stopping;
+    size_t refused;
+    uv_loop_t loop;
+    uv_timer_t timer;
+    uv_fs_event_t watch;
+    uv_signal_t signals[3];
+};
+
+struct running_job {
+    uv_work_t work;
+    struct keeper *keeper;
+    struct kept *kept;
+    char *source, *published;
+    struct daemon_job job;
+};
+
+static void schedule(struct keeper *keeper, uint64_t milliseconds);
+
+#define LOG(keeper, level, ...)                                                                    \
+    base_log(&(keeper)->options->log, base_clock_now(), BASE_LOG_##level, __VA_ARGS__)
+
+static char *join(const char *directory, const char *name)
+{
+    char *path = NULL;
+    return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
+}
+
+/* The file name of a zone below `directory`; '/' in a name becomes %2F. */
+static char *zone_path(const char *directory, const uint8_t *zone)
+{
+    char text[DNS_NAME_TEXT], safe[3 * DNS_NAME_TEXT];
+    size_t length = dns_name_to_text(text, zone);
+    /* "example.com." → "example.com"; the root stays recognisable. */
+    if (length == 1)
+        return join(directory, "root.zone");
+    size_t at = 0;
+    for (size_t i = 0; i + 1 < length; i++) {
+        if (text[i] == '/' || text[i] == '%' || text[i] == '\\')
+            at += (size_t)snprintf(safe + at, sizeof(safe) - at, "%%%02X", (uint8_t)text[i]);
+        else
+            safe[at++] = text[i];
+    }
+    snprintf(safe + at, sizeof(safe) - at, ".zone");
+    return join(directory, safe);
+}
+
+static void log_findings(struct keeper *keeper, const struct base_findings *findings)
+{
+    for (size_t i = 0; i < findings->count; i++)
+        base_log_finding(&keeper->options->log, base_clock_now(), &findings->items[i]);
+}
+
+static void free_kept(struct kept *kept)
+{
+    free(kept->source);
+    free(kept);
+}
+
+/* --- jobs --------------------------------------------------------------------------------- */
+
+static void log_outcome(struct keeper *keeper, const struct daemon_job *job)
+{
+    char name[DNS_NAME_TEXT], next[BASE_TIME_TEXT] = "a change";
+    dns_name_text(name, job->zone);
+    if (job->next != 0)
+        base_time_iso(job->next, next);
+    log_findings(keeper, &job->findings);
+    if (job->keys_made > 0)
+        LOG(keeper, INFO, "%s: made %u new key%s; the parent needs its DS: kenter key ds", name,
+            job->keys_made, job->keys_made == 1 ? "" : "s");
+    switch (job->outcome) {
+    case DAEMON_PUBLISHED:
+        LOG(keeper, INFO, "%s: published serial %u: %zu names, %zu signatures made, %zu kept; %s%s",
+            name, job->serial, job->names, job->signatures_made, job->signatures_kept,
+            "next re-sign ", next);
+        break;
+    case DAEMON_CURRENT:
+        LOG(keeper, INFO, "%s: serial %u is current; next re-sign %s", name, job->serial, next);
+        break;
+    case DAEMON_REFUSED:
+        LOG(keeper, ERROR, "%s: nothing new was published; serial %u stays; waiting for %s", name,
+            job->serial, next);
+        break;
+    }
+}
+
+static void work_in_thread(uv_work_t *work)
+{
+    struct running_job *running = work->data;
+    daemon_job_run(&running->job);
+}
+
+static void free_running(struct running_job *running)
+{
+    base_findings_free(&running->job.findings);
+    free(running->source);
+    free(running->published);
+    free(running);
+}
+
+static void retire(struct keeper *keeper, const struct kept *kept);
+static void run_due(struct keeper *keeper);
+
+static void work_done(uv_work_t *work, int status)
+{
+    struct running_job *running = work->data;
+    struct keeper *keeper = running->keeper;
+    struct kept *kept = running->kept;
+    keeper->running--;
+    log_outcome(keeper, &running->job);
+    if (running->job.outcome == DAEMON_REFUSED || running->job.last_good)
+        keeper->refused++;
+    kept->busy = false;
+    kept->next = running->job.next;
+    if (kept->gone) {
+        retire(keeper, kept);
+        free_kept(kept);
+    }
+    free_running(running);
+    run_due(keeper);
+}
+
+/* Starts the job of a zone; false when there is no memory, and the zone stays due. */
+static bool start_job(struct keeper *keeper, struct kept *kept, unsigned threads)
+{
+    struct running_job *running = calloc(1, sizeof(*running));
+    if (running == NULL)
+        return false;
+    running->keeper = keeper;
+    running->kept = kept;
+    running->source = strdup(kept->source);
+    running->published = zone_path(keeper->published, kept->zone);
+    base_findings_init(&running->job.findings, 20);
+    if (running->source == NULL || running->published == NULL) {
+        free_running(running);
+        return false;
+    }
+    memcpy(running->job.zone, kept->zone, sizeof(kept->zone));
+    running->job.source = running->source;
+    running->job.published = running->published;
+    running->job.keys = keeper->keys;
+    running->job.policy = &keeper->policy;
+    running->job.now = base_clock_now();
+    running->job.threads = threads;
+    running->work.data = running;
+    if (uv_queue_work(&keeper->loop, &running->work, work_in_thread, work_done) != 0) {
+        free_running(running);
+        return false;
+    }
+    kept->busy = true;
+    kept->changed = false;
+    keeper->running++;
+    return true;
+}
+
+/* --- what is due -------------------------------------------------------------------------- */
+
+static bool is_due(const struct kept *kept, base_time now)
+{
+    return !kept->busy && (kept->changed || (kept->next != 0 && kept->next <= now));
+}
+
+/* Lists what is due now. The list is made anew after every look at the directory, so it never
+ * holds a zone that is gone. */
+static void collect_due(struct keeper *keeper)
+{
+    base_time now = base_clock_now();
+    free((void *)keeper->due);
+    keeper->due_count = keeper->due_next = 0;
+    keeper->next = 0;
+    keeper->due = calloc(keeper->count + 1, sizeof(struct kept *));
+    if (keeper->due == NULL)
+        return; /* the next look tries again */
+    for (size_t i = 0; i < keeper->count; i++) {
+        struct kept *kept = keeper->zones[i];
+        if (is_due(kept, now))
+            keeper->due[keeper->due_count++] = kept;
+        else if (!kept->busy && kept->next != 0 && (keeper->next == 0 || kept->next < keeper->next))
+            keeper->next = kept->next;
+    }
+}
+
+/* Starts what is due, as far as there are free workers. */
+static void run_due(struct keeper *keeper)
+{
+    /* One zone alone gets all cores; many get one each. */
+    size_t left = keeper->due_count - keeper->due_next;
+    unsigned threads = left + keeper->running > 1 ? 1 : keeper->options->threads;
+    while (keeper->due_next < keeper->due_count && keeper->running < keeper->at_most &&
+           !keeper->stopping) {
+        if (!start_job(keeper, keeper->due[keeper->due_next], threads))
+            break;
+        keeper->due_next++;
+    }
+    if (keeper->running > 0)
+        return;
+    base_time now = base_clock_now();
+    if (keeper->options->once || keeper->stopping)
+        uv_stop(&keeper->loop);
+    else if (keeper->next != 0 && keeper->next - now < POLL_MS / 1000)
+        schedule(keeper, keeper->next > now ? (uint64_t)(keeper->next - now) * 1000 : 0);
+}
+
+/* The file of a zone was removed: what was published goes aside, so that nothing is lost. */
+static void retire(struct keeper *keeper, const struct kept *kept)
+{
+    char name[DNS_NAME_TEXT];
+    dns_name_text(name, kept->zone);
+    char *from = zone_path(keeper->published, kept->zone);
+    char *to = zone_path(keeper->removed, kept->zone);
+    if (from != NULL && to != NULL && rename(from, to) == 0)
+        LOG(keeper, WARNING,
+            "%s: its file is gone; the signed zone was moved to %s. If the parent still has a DS, "
+            "have it removed before the name servers forget the zone",
+            name, to);
+    free(from);
+    free(to);
+}
+
+/* Makes the state of a zone follow what the directory holds. NULL: no memory. */
+static struct kept *follow(struct kept *kept, const struct source_file *file)
+{
+    if (kept == NULL) {
+        kept = calloc(1, sizeof(*kept));
+        if (kept == NULL)
+            return NULL;
+        memcpy(kept->zone, file->zone, sizeof(kept->zone));
+        kept->changed = true;
+    }
+    if (kept->source == NULL || strcmp(kept->source, file->path) != 0 ||
+        !source_fingerprint_equal(&kept->fingerprint, &file->fingerprint)) {
+        char *source = strdup(file->path);
+        if (source == NULL)
+            return kept; /* the next look finds the difference again */
+        free(kept->source);
+        kept->source = source;
+        kept->fingerprint = file->fingerprint;
+        kept->changed = true;
+    }
+    return kept;
+}
+
+static void drop(struct keeper *keeper, struct kept *kept)
+{
+    if (kept->busy) {
+        kept->gone = true;
+        return;
+    }
+    retire(keeper, kept);
+    free_kept(kept);
+}
+
+/* Merges what the directory holds with what is known; both are in canonical order. */
+static void merge(struct keeper *keeper, const struct source_directory *directory)
+{
+    struct kept **zones = calloc(directory->count + 1, sizeof(struct kept *));
+    if (zones == NULL)
+        return;
+    size_t old = 0, count = 0;
+    for (size_t i = 0; i < directory->count; i++) {
+        const struct source_file *file = &directory->files[i];
+        int order = -1;
+        while (old < keeper->count &&
+               (order = dns_name_compare(keeper->zones[old]->zone, file->zone)) < 0)
+            drop(keeper, keeper->zones[old++]);
+        bool known = old < keeper->count && order == 0;
+        struct kept *kept = follow(known ? keeper->zones[old++] : NULL, file);
+        if (kept != NULL)
+            zones[count++] = kept;
+    }
+    while (old < keeper->count)
+        drop(keeper, keeper->zones[old++]);
+    free((void *)keeper->zones);
+    keeper->zones = zones;
+    keeper->count = count;
+}
+
+static void look(struct keeper *keeper)
+{
+    struct base_findings findings;
+    base_findings_init(&findings, 100);
+    struct source_directory directory;
+    if (source_directory_scan(keeper->options->zones, &findings, &directory) == BASE_OK) {
+        merge(keeper, &directory);
+        source_directory_free(&directory);
+    }
+    log_findings(keeper, &findings);
+    base_findings_free(&findings);
+}
+
+/* --- the loop ----------------------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct keeper *keeper = timer->data;
+    schedule(keeper, POLL_MS);
+    if (!keeper->stopping) {
+        look(keeper);
+        collect_due(keeper);
+    }
+    run_due(keeper);
+}
+
+static void schedule(struct keeper *keeper, uint64_t milliseconds)
+{
+    uint64_t left = uv_timer_get_due_in(&keeper->timer);
+    if (!uv_is_active((uv_handle_t *)&keeper->timer) || milliseconds < left)
+        uv_timer_start(&keeper->timer, on_timer, milliseconds, 0);
+}
+
+static void on_change(uv_fs_event_t *watch, const char *name, int events, int status)
+{
+    struct keeper *keeper = watch->data;
+    schedule(keeper, SETTLE_MS);
+}
+
+static bool load_policy(struct keeper *keeper)
+{
+    struct base_findings findings;
+    base_findings_init(&findings, 100);
+    struct sign_policy policy;
+    sign_policy_default(&policy);
+    int error = BASE_OK;
+    if (keeper->options->policy != NULL)
+        error = sign_policy_read(keeper->options->policy, &findings, &policy);
+    if (error == BASE_OK)
+        keeper->policy = policy;
+    log_findings(keeper, &findings);
+    base_findings_free(&findings);
+    return error == BASE_OK;
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct keeper *keeper = handle->data;
+    if (number != SIGHUP) {
+        LOG(keeper, INFO, "ending after the zones that are being signed");
+        keeper->stopping = true;
+        schedule(keeper, 0);
+        return;
+    }
+    /* Jobs share the policy, so it is not exchanged under them. */
+    if (keeper->running > 0) {
+        LOG(keeper, WARNING, "zones are being signed: send SIGHUP again when they are done");
+        return;
+    }
+    if (load_policy(keeper)) {
+        LOG(keeper, INFO, "the policy was read again; every zone is looked at");
+        for (size_t i = 0; i < keeper->count; i++)
+            keeper->zones[i]->changed = true;
+    }
+    schedule(keeper, 0);
+}
+
+static bool make_directory(struct keeper *keeper, const char *path, mode_t mode)
+{
+    if (mkdir(path, mode) == 0 || errno == EEXIST)
+        return true;
+    LOG(keeper, ERROR, "cannot make the directory %s: %s", path, strerror(errno));
+    return false;
+}
+
+static bool make_places(struct keeper *keeper)
+{
+    const char *data = keeper->options->data;
+    keeper->keys = join(data, "keys");
+    keeper->published = join(data, "signed");
+    keeper->removed = join(data, "removed");
+    return keeper->keys != NULL && keeper->published != NULL && keeper->removed != NULL &&
+           make_directory(keeper, data, 0755) && make_directory(keeper, keeper->keys, 0700) &&
+           make_directory(keeper, keeper->published, 0755) &&
+           make_directory(keeper, keeper->removed, 0755);
+}
+
+static bool open_loop(struct keeper *keeper)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    char workers[16];
+    /* libuv reads this when its first work is queued. */
+    snprintf(workers, sizeof(workers), "%u", keeper->at_most);
+    setenv("UV_THREADPOOL_SIZE", workers, 1);
+    if (uv_loop_init(&keeper->loop) != 0)
+        return false;
+    uv_timer_init(&keeper->loop, &keeper->timer);
+    keeper->timer.data = keeper;
+    uv_fs_event_init(&keeper->loop, &keeper->watch);
+    keeper->watch.data = keeper;
+    int error = uv_fs_event_start(&keeper->watch, on_change, keeper->options->zones, 0);
+    if (error != 0)
+        LOG(keeper, WARNING, "%s cannot be watched (%s); it is looked at every %d seconds",
+            keeper->options->zones, uv_strerror(error), POLL_MS / 1000);
+    for (size_t i = 0; i < 3; i++) {
+        uv_signal_init(&keeper->loop, &keeper->signals[i]);
+        keeper->signals[i].data = keeper;
+        uv_signal_start(&keeper->signals[i], on_signal, numbers[i]);
+    }
+    return true;
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void close_loop(struct keeper *keeper)
+{
+    uv_walk(&keeper->loop, close_handle, NULL);
+    uv_run(&keeper->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&keeper->loop);
+}
+
+int daemon_keep(const struct daemon_options *options)
+{
+    struct keeper keeper = {.options = options, .at_most = base_thread_count(options->threads)};
+    int code = 3;
+    if (load_policy(&keeper) && make_places(&keeper) && open_loop(&keeper)) {
+        LOG(&keeper, INFO, "keeping the zones of %s signed in %s", options->zones,
+            keeper.published);
+        schedule(&keeper, 0);
+        uv_run(&keeper.loop, UV_RUN_DEFAULT);
+        close_loop(&keeper);
+        code = options->once && keeper.refused > 0 ? 1 : 0;
+    }
+    for (size_t i = 0; i < keeper.count; i++)
+        free_kept(keeper.zones[i]);
+    free((void *)keeper.zones);
+    free((void *)keeper.due);
+    free(keeper.keys);
+    free(keeper.published);
+    free(keeper.removed);
+    return code;
+}
