@@ -19,7 +19,9 @@ static int make_key(const char *directory, const uint8_t *zone, const struct sig
     };
     dns_name_lower(wanted.zone, zone);
     struct crypto_zone_key made;
-    int error = crypto_keydir_create(directory, &wanted, policy->rsa_bits, findings, &made);
+    bool rsa = policy->algorithm == CRYPTO_RSASHA256 || policy->algorithm == CRYPTO_RSASHA512;
+    int error =
+        crypto_keydir_create(directory, &wanted, rsa ? policy->rsa_bits : 0, findings, &made);
     if (error == BASE_OK)
         crypto_key_free(made.key);
     return error;

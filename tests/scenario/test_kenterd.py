@@ -67,7 +67,7 @@ def verify(path):
     name = path.name.removesuffix(".zone")
     ours = subprocess.run([KENTER, "verify", path], capture_output=True, text=True)
     assert ours.returncode == 0, ours.stdout + ours.stderr
-    bind = subprocess.run(["dnssec-verify", "-q", "-o", name, path], capture_output=True, text=True)
+    bind = subprocess.run(["dnssec-verify", "-q", "-z", "-o", name, path], capture_output=True, text=True)
     assert bind.returncode == 0, bind.stdout + bind.stderr
 
 
