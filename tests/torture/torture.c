@@ -8,6 +8,7 @@
  *
  * usage: torture [STRIDE]     every STRIDE-th allocation only
  */
+#include "base/error.h"
 #include "base/file.h"
 #include "crypto/keydir.h"
 #include "sign/sign.h"
