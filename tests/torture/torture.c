@@ -1,10 +1,10 @@
 /*
- * Makes every allocation fail in turn. The linker sends the allocations of Kenter's own code through
- * here (--wrap); for N = 1, 2, 3, … the whole work on a small zone (read, build, check, sign, sign
- * again from the previous version, verify, compare, write) is run with the N-th allocation failing.
- * It must end with an error or, where an allocation is dispensable, with the right result; it must
- * not crash, and everything that was taken must have been given back. Ends when N is more than the
- * work needs.
+ * Makes every allocation fail in turn. The linker sends the allocations of Kenter's own code
+ * through here (--wrap); for N = 1, 2, 3, … the whole work on a small zone (read, build, check,
+ * sign, sign again from the previous version, verify, compare, write) is run with the N-th
+ * allocation failing. It must end with an error or, where an allocation is dispensable, with the
+ * right result; it must not crash, and everything that was taken must have been given back. Ends
+ * when N is more than the work needs.
  *
  * usage: torture [STRIDE]     every STRIDE-th allocation only
  */
@@ -85,7 +85,7 @@ static int work(const struct keys *keys, bool nsec3, size_t *rrs)
     const base_time now = 1700000000;
     struct base_findings findings;
     base_findings_init(&findings, 100);
-    struct zone *zone = NULL, *again = NULL;
+    struct zone *zone = NULL;
     struct dns_zonefile file = {0};
     struct sign_result first = {0}, second = {0};
     struct base_file_writer *writer = NULL;
@@ -116,8 +116,9 @@ static int work(const struct keys *keys, bool nsec3, size_t *rrs)
     struct base_findings verified;
     base_findings_init(&verified, 100);
     if (error == BASE_OK) {
-        error = validate_zone(second.zone, &(struct validate_zone_options){.now = now, .threads = 1},
-                              &verified, &verdict);
+        error =
+            validate_zone(second.zone, &(struct validate_zone_options){.now = now, .threads = 1},
+                          &verified, &verdict);
         if (error == BASE_OK && base_findings_bad(&verified))
             error = BASE_EMISMATCH;
     }
@@ -130,7 +131,6 @@ static int work(const struct keys *keys, bool nsec3, size_t *rrs)
     base_file_abort(writer);
     if (error == BASE_OK)
         *rrs = second.zone->rr_count;
-    zone_release(again);
     zone_release(second.zone);
     zone_release(first.zone);
     zone_release(zone);
