@@ -23,34 +23,30 @@ static bool is_bad_idna_label(const uint8_t *label)
     return false;
 }
 
-static void check_labels(struct check *check, unsigned below)
+static void check_label(struct check *check, const uint8_t *label)
 {
-    const uint8_t *label = check->node->name;
-    for (unsigned i = 0; i < below; i++, label += *label + 1) {
-        if (i > 0 && label[0] == 1 && label[1] == '*')
-            CHECK_SAY(check, ZONE_WILDCARD_INSIDE, NULL,
-                      "\"%s\" has a * that is not its first "
-                      "label",
-                      check_text(check, check->node->name));
-        if (is_bad_idna_label(label))
-            CHECK_SAY(check, ZONE_IDNA_LABEL, NULL,
-                      "the label \"%.*s\" starts as an "
-                      "internationalized name and is none",
-                      (int)*label, (const char *)check_text(check, label));
-    }
+    if (label[1] == '*' && label[0] == 1 && label != check->node->name)
+        CHECK_SAY(check, ZONE_WILDCARD_INSIDE, NULL, "\"%s\" has a * that is not its first label",
+                  check_text(check, check->node->name));
+    if (is_bad_idna_label(label))
+        CHECK_SAY(check, ZONE_IDNA_LABEL, NULL,
+                  "the label \"%.*s\" starts as an internationalized name and is none", (int)*label,
+                  check_text(check, label));
 }
 
-/* Every owner name once. */
+/* Every owner name once. Nearly all labels are neither * nor start with x. */
 void check_owner(struct check *check)
 {
     const uint8_t *name = check->node->name;
-    check_labels(check, dns_name_labels(name) - check->zone->apex_labels);
+    for (const uint8_t *label = name; *label != 0; label += *label + 1) {
+        bool candidate = (label[0] == 1 && label[1] == '*') || (label[1] | 0x20) == 'x';
+        if (candidate && dns_name_labels(label) > check->zone->apex_labels)
+            check_label(check, label);
+    }
     if (check_is_doubled(check, name) && check->node->rrset_count > 0) {
         const struct zone_rrset *first = &check->zone->rrsets[check->node->first_rrset];
         CHECK_SAY(check, ZONE_NAME_DOUBLED, check_rr(check, first, 0),
-                  "\"%s\" ends in the name of "
-                  "the zone twice",
-                  check_text(check, name));
+                  "\"%s\" ends in the name of the zone twice", check_text(check, name));
     }
 }
 

@@ -120,18 +120,28 @@ struct check_target check_resolve(struct check *check, const uint8_t *name)
     return check->memo->slots[slot].target;
 }
 
+/* Octets of host names: 1 where they may stand inside of a label, 2 also at its ends. */
+static const uint8_t host_octets[256] = {
+    ['-'] = 1, ['0'] = 2, ['1'] = 2, ['2'] = 2, ['3'] = 2, ['4'] = 2, ['5'] = 2, ['6'] = 2,
+    ['7'] = 2, ['8'] = 2, ['9'] = 2, ['A'] = 2, ['B'] = 2, ['C'] = 2, ['D'] = 2, ['E'] = 2,
+    ['F'] = 2, ['G'] = 2, ['H'] = 2, ['I'] = 2, ['J'] = 2, ['K'] = 2, ['L'] = 2, ['M'] = 2,
+    ['N'] = 2, ['O'] = 2, ['P'] = 2, ['Q'] = 2, ['R'] = 2, ['S'] = 2, ['T'] = 2, ['U'] = 2,
+    ['V'] = 2, ['W'] = 2, ['X'] = 2, ['Y'] = 2, ['Z'] = 2, ['a'] = 2, ['b'] = 2, ['c'] = 2,
+    ['d'] = 2, ['e'] = 2, ['f'] = 2, ['g'] = 2, ['h'] = 2, ['i'] = 2, ['j'] = 2, ['k'] = 2,
+    ['l'] = 2, ['m'] = 2, ['n'] = 2, ['o'] = 2, ['p'] = 2, ['q'] = 2, ['r'] = 2, ['s'] = 2,
+    ['t'] = 2, ['u'] = 2, ['v'] = 2, ['w'] = 2, ['x'] = 2, ['y'] = 2, ['z'] = 2,
+};
+
 bool check_is_host_name(const uint8_t *name, bool wildcard)
 {
     if (wildcard && dns_name_is_wildcard(name))
         name += 2;
     for (; *name != 0; name += *name + 1) {
-        if (name[1] == '-' || name[*name] == '-')
+        bool good = host_octets[name[1]] == 2 && host_octets[name[*name]] == 2;
+        for (unsigned i = 2; i < *name; i++)
+            good = good && host_octets[name[i]] != 0;
+        if (!good)
             return false;
-        for (unsigned i = 1; i <= *name; i++) {
-            uint8_t c = dns_lower[name[i]];
-            if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
-                return false;
-        }
     }
     return true;
 }
