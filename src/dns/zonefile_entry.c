@@ -194,19 +194,29 @@ static bool read_ttl(struct dns_zonefile_parser *parser, const struct dns_token 
     return false;
 }
 
-static bool is_internet_class(const struct dns_token *token)
+/* Two letters as a number, in lower case. */
+#define PAIR(a, b) ((unsigned)(a) << 8 | (unsigned)(b))
+
+static inline unsigned pair(const struct dns_token *token)
 {
-    return token->length == 2 && (token->text[0] | 0x20) == 'i' && (token->text[1] | 0x20) == 'n';
+    return token->length == 2 ? PAIR(token->text[0] & 0xff, token->text[1] & 0xff) | PAIR(32, 32)
+                              : 0;
 }
 
-/* A class by name or as CLASSn (RFC 3597 section 5). CLASS1 is IN. */
-static bool is_class(const struct dns_token *token)
+static inline bool is_internet_class(const struct dns_token *token)
 {
-    if (token->length == 2)
-        return strncasecmp(token->text, "ch", 2) == 0 || strncasecmp(token->text, "hs", 2) == 0 ||
-               strncasecmp(token->text, "cs", 2) == 0;
-    return token->length > 5 && strncasecmp(token->text, "class", 5) == 0 &&
-           token->text[5] >= '0' && token->text[5] <= '9';
+    return pair(token) == PAIR('i', 'n');
+}
+
+/* Another class by name, or any as CLASSn (RFC 3597 section 5). */
+static inline bool is_class(const struct dns_token *token)
+{
+    unsigned letters = pair(token);
+    if (letters != 0)
+        return letters == PAIR('c', 'h') || letters == PAIR('h', 's') || letters == PAIR('c', 's');
+    return token->length > 5 && (token->text[0] | 0x20) == 'c' &&
+           strncasecmp(token->text, "class", 5) == 0 && token->text[5] >= '0' &&
+           token->text[5] <= '9';
 }
 
 static bool read_class(struct dns_zonefile_parser *parser, const struct dns_token *token,
