@@ -1,6 +1,7 @@
 /* Domain names in wire format: see name.h. */
 #include "dns/name.h"
 
+#include "base/copy.h"
 #include "base/error.h"
 
 #include <endian.h>
@@ -297,7 +298,7 @@ static int complete(uint8_t *out, size_t *out_length, const uint8_t *wire, size_
     if (length + origin_length > DNS_NAME_MAX)
         return BASE_ERANGE;
     memmove(out + length, origin, origin_length);
-    memcpy(out, wire, length);
+    base_copy_short(out, wire, length);
     *out_length = length + origin_length;
     return BASE_OK;
 }
@@ -375,6 +376,22 @@ static int from_one_character(uint8_t *out, size_t *out_length, char character,
     return complete(out, out_length, out, 0, origin);
 }
 
+/* Eight characters from text[at], zeros for those behind the end. Nothing outside of the text is
+ * read, and nothing that was just written: such reads wait. */
+static inline uint64_t load_text(const char *text, size_t length, size_t at)
+{
+    const uint8_t *octets = (const uint8_t *)text;
+    size_t rest = length - at;
+    if (rest >= 8)
+        return load(octets + at);
+    if (length >= 8)
+        return load(octets + length - 8) >> (8 * (8 - rest));
+    uint64_t word = 0;
+    for (size_t i = rest; i-- > 0;)
+        word = word << 8 | octets[at + i];
+    return word;
+}
+
 int dns_name_from_text(uint8_t out[DNS_NAME_MAX], size_t *out_length, const char *text,
                        size_t length, const uint8_t *origin)
 {
@@ -384,30 +401,44 @@ int dns_name_from_text(uint8_t out[DNS_NAME_MAX], size_t *out_length, const char
         return from_one_character(out, out_length, text[0], origin);
     if (length >= DNS_NAME_MAX)
         return from_escaped_text(out, out_length, text, length, origin);
-    uint8_t wire[PADDED];
-    memcpy(wire + 1, text, length);
-    store(wire + 1 + length, 0);
-    size_t start = 0;
-    for (size_t at = 1; at <= length; at += 8) {
-        uint64_t word = load(wire + at);
+    uint8_t labels[DNS_LABELS_MAX + 1]; /* their lengths */
+    unsigned count = 0;
+    size_t start = 0; /* of the label being read */
+    for (size_t at = 0; at < length; at += 8) {
+        uint64_t word = load_text(text, length, at);
         if (octets_equal(word, '\\') != 0)
             return from_escaped_text(out, out_length, text, length, origin);
         for (uint64_t dots = octets_equal(word, '.'); dots != 0; dots &= dots - 1) {
             size_t dot = at + (unsigned)__builtin_ctzll(dots) / 8;
-            int error = close_label(wire, start, dot);
-            if (error != BASE_OK)
-                return error;
-            start = dot;
+            if (dot - start - 1 >= DNS_LABEL_MAX) /* 0 wraps around */
+                return dot == start ? BASE_EFORMAT : BASE_ERANGE;
+            labels[count++] = (uint8_t)(dot - start);
+            start = dot + 1;
         }
     }
-    if (start == length) {
-        wire[length] = 0;
-        memcpy(out, wire, length + 1);
-        *out_length = length + 1;
-        return BASE_OK;
+    size_t total = length + 1;
+    if (start < length) {
+        if (length - start > DNS_LABEL_MAX)
+            return BASE_ERANGE;
+        labels[count++] = (uint8_t)(length - start);
+        if (origin == NULL)
+            return BASE_EFORMAT;
+        size_t origin_length = dns_name_length(origin);
+        if (total + origin_length > DNS_NAME_MAX)
+            return BASE_ERANGE;
+        memmove(out + total, origin, origin_length); /* first, for it may lie in `out` */
+        total += origin_length;
     }
-    int error = close_label(wire, start, length + 1);
-    return error != BASE_OK ? error : complete(out, out_length, wire, length + 1, origin);
+    base_copy_short(out + 1, text, length);
+    if (start == length)
+        out[length] = 0;
+    uint8_t *at = out;
+    for (unsigned i = 0; i < count; i++) {
+        *at = labels[i];
+        at += labels[i] + 1u;
+    }
+    *out_length = total;
+    return BASE_OK;
 }
 
 /* How an octet of a label is written: 0 as it is, 1 behind a backslash, 2 as \DDD. */
