@@ -1,4 +1,5 @@
 /* Zone-file entries to records: owner, TTL, class, type, rdata, and where the record is put. */
+#include "base/copy.h"
 #include "base/error.h"
 #include "dns/zonefile_internal.h"
 
@@ -257,7 +258,8 @@ static bool read_type(struct dns_zonefile_parser *parser, const struct dns_token
 {
     int error =
         token->quoted ? BASE_ENOENT : dns_type_from_text(token->text, token->length, &head->type);
-    if (error != BASE_OK || dns_type_is_meta(head->type))
+    /* Most types have low numbers: no need to ask. */
+    if (error != BASE_OK || (head->type >= DNS_TYPE_OPT && dns_type_is_meta(head->type)))
         return bad_type(parser, token, error);
     return true;
 }
@@ -341,6 +343,14 @@ static __attribute__((noinline)) bool grow_runs(struct dns_zonefile_scratch *scr
     return true;
 }
 
+static inline const uint8_t *keep(struct base_arena *arena, const uint8_t *octets, size_t length)
+{
+    uint8_t *copy = base_arena_alloc(arena, length);
+    if (copy != NULL)
+        base_copy_short(copy, octets, length);
+    return copy;
+}
+
 static bool make_key(const struct dns_zonefile_reader *reader, struct dns_batch *batch,
                      struct dns_run *run)
 {
@@ -348,7 +358,7 @@ static bool make_key(const struct dns_zonefile_reader *reader, struct dns_batch 
     if (!dns_name_within(run->name, reader->zone))
         return true;
     size_t length = dns_name_key(key, run->name, reader->zone_labels);
-    run->key = base_arena_dup(&batch->keys, key, length);
+    run->key = keep(&batch->keys, key, length);
     run->key_length = (uint16_t)length;
     return run->key != NULL;
 }
@@ -363,8 +373,7 @@ static struct dns_run *open_run(struct dns_zonefile_parser *parser, const struct
         run = *like;
         run.count = 0;
     } else {
-        run.name = base_arena_dup(&batch->records, parser->state.owner,
-                                  dns_name_length(parser->state.owner));
+        run.name = keep(&batch->records, parser->state.owner, dns_name_length(parser->state.owner));
         if (run.name == NULL ||
             (parser->reader->zone_known && !make_key(parser->reader, batch, &run)))
             return NULL;
@@ -376,32 +385,27 @@ static struct dns_run *open_run(struct dns_zonefile_parser *parser, const struct
     return &scratch->runs[parser->run_count++];
 }
 
-/* Puts a record behind the others of its run. Where that place is taken, the run ends and a new one
- * with the same name begins. */
-static bool add_record(struct dns_zonefile_parser *parser, const struct dns_rr *head,
-                       const uint8_t *rdata)
+/* Puts a record of `length` octets of rdata behind the others of its run; the caller fills it.
+ * Where that place is taken, the run ends and a new one with the same name begins. */
+static struct dns_rr *add_record(struct dns_zonefile_parser *parser, size_t length)
 {
     struct dns_batch *batch = parser->piece->batch;
     struct dns_run *run =
         parser->run_open ? &parser->scratch->runs[parser->run_count - 1] : open_run(parser, NULL);
-    if (run == NULL)
-        return false;
-    struct dns_rr *rr = base_arena_alloc(&batch->records, sizeof(*rr) + head->length);
-    if (rr == NULL)
-        return false;
+    struct dns_rr *rr = base_arena_alloc(&batch->records, sizeof(*rr) + length);
+    if (run == NULL || rr == NULL)
+        return NULL;
     if (run->count > 0 && (const uint8_t *)rr != parser->run_end) {
         run = open_run(parser, run);
         if (run == NULL)
-            return false;
+            return NULL;
     }
     if (run->count == 0)
         run->first = rr;
     run->count++;
-    *rr = *head;
-    memcpy(rr->rdata, rdata, head->length);
-    parser->run_end = (const uint8_t *)rr + DNS_RR_SIZE(head->length);
+    parser->run_end = (const uint8_t *)rr + DNS_RR_SIZE(length);
     batch->rr_count++;
-    return true;
+    return rr;
 }
 
 int dns_zonefile_make_keys(const struct dns_zonefile_reader *reader, struct dns_batch *batch)
@@ -436,7 +440,9 @@ void dns_zonefile_parse_record(struct dns_zonefile_parser *parser, const struct 
         return;
     if (!read_head(parser, tokens, count, &at, &head))
         return;
-    struct dns_rdata_problem problem = {.token = 0};
+    struct dns_rdata_problem problem;
+    problem.token = 0; /* only what is needed: the message is long */
+    problem.message[0] = '\0';
     uint8_t *rdata = parser->scratch->rdata;
     size_t length;
     bool canonical = false;
@@ -448,19 +454,20 @@ void dns_zonefile_parse_record(struct dns_zonefile_parser *parser, const struct 
     if (!head.has_ttl)
         head.ttl = implied_ttl(parser, &tokens[at - 1], head.type, rdata, length);
     const struct dns_token *place = &tokens[at < count ? at : at - 1];
-    struct dns_rr rr = {
-        .ttl = head.ttl,
-        .line = place->line,
-        .column = (uint16_t)(place->column < UINT16_MAX ? place->column : UINT16_MAX),
-        .file = parser->frame->index & 0xfff,
-        .canonical = canonical,
-        .length = (uint16_t)length,
-        .type = head.type,
-    };
-    if (!add_record(parser, &rr, rdata)) {
+    struct dns_rr *rr = add_record(parser, length);
+    if (rr == NULL) {
         parser->error = BASE_ENOMEM;
         return;
     }
+    rr->ttl = head.ttl;
+    rr->line = place->line;
+    rr->column = (uint16_t)(place->column < UINT16_MAX ? place->column : UINT16_MAX);
+    rr->file = parser->frame->index & 0xfff;
+    rr->canonical = canonical;
+    rr->generated = 0;
+    rr->length = (uint16_t)length;
+    rr->type = head.type;
+    base_copy_short(rr->rdata, rdata, length);
     if (head.type == DNS_TYPE_SOA && !parser->piece->has_soa) {
         parser->piece->has_soa = true;
         memcpy(parser->piece->soa_owner, parser->state.owner, dns_name_length(parser->state.owner));
