@@ -36,6 +36,7 @@ struct cli_call {
     uint64_t started; /* base_clock_monotonic */
     unsigned threads;
     bool json, quiet, brief, strict;
+    bool notes;          /* findings of severity info are shown as text */
     bool color;          /* of the report */
     bool data_on_stdout; /* then the report goes to standard error */
 

@@ -235,6 +235,7 @@ static void take_common(struct cli_call *call)
     call->quiet = cli_flag(call, "quiet");
     call->brief = cli_flag(call, "brief");
     call->strict = cli_flag(call, "strict");
+    call->notes = !call->quiet;
     call->threads = (unsigned)cli_count(call, "threads", 0);
     size_t limit = cli_count(call, "limit", 100);
     base_findings_init(&call->findings, limit == 0 ? SIZE_MAX : limit);

@@ -107,12 +107,16 @@ static void print_findings(const struct cli_call *call, FILE *stream)
     size_t shown[BASE_FINDING_COUNT] = {0};
     for (size_t i = 0; i < findings->count; i++) {
         const struct base_finding *finding = &findings->items[i];
+        if (finding->severity == BASE_INFO && !call->notes)
+            continue;
         print_finding(call, stream, finding, explained[finding->code]);
         explained[finding->code] = true;
         shown[finding->code]++;
     }
     for (int code = 0; code < BASE_FINDING_COUNT; code++) {
-        if (findings->by_code[code] > shown[code])
+        bool wanted =
+            call->notes || base_finding_info((enum base_finding_code)code)->severity != BASE_INFO;
+        if (wanted && findings->by_code[code] > shown[code])
             fprintf(stream, "... and %zu more: %s [%s]\n", findings->by_code[code] - shown[code],
                     base_finding_info((enum base_finding_code)code)->title,
                     base_finding_info((enum base_finding_code)code)->code);
@@ -124,6 +128,8 @@ static void print_words(const struct cli_call *call, FILE *stream, int code)
     char errors[CLI_NUMBER_TEXT], warnings[CLI_NUMBER_TEXT];
     const size_t *totals = call->findings.totals;
     double seconds = (double)(base_clock_monotonic() - call->started) / 1e9;
+    if (seconds < 0.001)
+        seconds = 0.001;
     fputs(cli_color(call->color, code == CLI_GOOD ? CLI_GREEN : CLI_RED), stream);
     print_safely(stream, call->words);
     fprintf(stream, ", %s error%s, %s warning%s in %.*f s%s\n",

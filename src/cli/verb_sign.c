@@ -274,6 +274,7 @@ static int run(struct cli_call *call)
     if (signing.output == NULL)
         return cli_finish(call, BASE_ENOMEM);
     call->data_on_stdout = strcmp(signing.output, "-") == 0;
+    call->notes = false; /* they are for kenter check */
     int code = CLI_GOOD;
     int error = work(&signing, &code);
     if (code == CLI_GOOD)
