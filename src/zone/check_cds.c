@@ -121,19 +121,29 @@ static bool key_in_zone(const struct check *check, const struct dns_rr *key,
     return false;
 }
 
-/* When the DNSKEY set is in the file, CDS and CDNSKEY must be of its keys. */
+/* When the DNSKEY set is in the file, CDS and CDNSKEY should be of its keys, one of them at least:
+ * with several signers some are of keys that only the others have (RFC 8901 section 2.1.2). */
 static void check_against_keys(struct check *check, const struct zone_rrset *rrset,
                                const struct zone_rrset *dnskey)
 {
-    for (unsigned i = 0; i < rrset->count && i < KEYS_MAX; i++) {
+    char type[DNS_TYPE_TEXT];
+    unsigned found = 0, count = rrset->count < KEYS_MAX ? rrset->count : KEYS_MAX;
+    const struct dns_rr *foreign[KEYS_MAX];
+    for (unsigned i = 0; i < count; i++) {
         const struct dns_rr *rr = check_rr(check, rrset, i);
-        bool found = rrset->type == DNS_TYPE_CDS ? cds_in_keys(check, rr, dnskey)
-                                                 : key_in_zone(check, rr, dnskey);
-        if (!found)
-            CHECK_SAY(check, ZONE_CDS_WITHOUT_KEY, rr,
-                      "no DNSKEY record of the zone is the one "
-                      "that this record stands for");
+        if (rrset->type == DNS_TYPE_CDS ? cds_in_keys(check, rr, dnskey)
+                                        : key_in_zone(check, rr, dnskey))
+            found++;
+        else
+            foreign[i - found] = rr;
     }
+    dns_type_text(type, rrset->type);
+    if (found == 0)
+        CHECK_SAY(check, ZONE_CDS_NO_KEY, foreign[0],
+                  "none of the %u %s records is of a key in the DNSKEY set", rrset->count, type);
+    for (unsigned i = 0; found > 0 && i < count - found; i++)
+        CHECK_SAY(check, ZONE_CDS_WITHOUT_KEY, foreign[i],
+                  "the %s record is of a key that is not in the DNSKEY set", type);
 }
 
 /* Once for the apex. */

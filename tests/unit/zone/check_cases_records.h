@@ -96,6 +96,9 @@ static const struct check_case record_cases[] = {
     {ZONE_CDS_ALONE, "@ CDS 1 13 2 " SHA256_DIGEST,
      "@ CDS " CDS_P256 "\n@ CDNSKEY 257 3 13 " KEY_P256},
     {ZONE_CDS_WITHOUT_KEY,
+     "@ CDS " CDS_P256 "\n@ CDS 1 13 2 " SHA256_DIGEST "\n@ DNSKEY 257 3 13 " KEY_P256,
+     "@ CDS " CDS_P256 "\n@ CDNSKEY 257 3 13 " KEY_P256 "\n@ DNSKEY 257 3 13 " KEY_P256},
+    {ZONE_CDS_NO_KEY,
      "@ CDS " CDS_P256 "\n@ CDNSKEY 257 3 13 " KEY_P256 "\n@ DNSKEY 257 3 13 " KEY_P256_OTHER,
      "@ CDS " CDS_P256 "\n@ CDNSKEY 257 3 13 " KEY_P256 "\n@ DNSKEY 257 3 13 " KEY_P256},
     /* Mail. */
