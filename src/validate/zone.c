@@ -40,6 +40,10 @@ static enum validate_role role_of(const struct zone *zone, const struct zone_nod
                                   const struct survey *survey)
 {
     bool hidden = node->flags & (ZONE_BELOW | ZONE_UNDER_DNAME);
+    /* RFC 6672 forbids data below a DNAME and does not say what signers do with it: some leave it
+     * out of the chain, some sign it. Either is taken as it is meant. */
+    if (survey->data && survey->rrsigs > 0 && !(node->flags & ZONE_BELOW))
+        hidden = false;
     /* Hashed owners stand directly below the apex even when that has a DNAME. */
     if (!survey->data && hidden && survey->nsec3 &&
         dns_name_labels(node->name) == zone->apex_labels + 1)
@@ -51,6 +55,12 @@ static enum validate_role role_of(const struct zone *zone, const struct zone_nod
     if (node->flags & ZONE_CUT)
         return node->flags & ZONE_HAS_DS ? VALIDATE_ROLE_CUT_SECURE : VALIDATE_ROLE_CUT;
     return VALIDATE_ROLE_DATA;
+}
+
+static void note_below_dname(struct verifier *verifier, const struct zone_node *node)
+{
+    validate_report_type(verifier, verifier->findings, VERIFY_BELOW_DNAME, node->name, 0,
+                         "the name is below a DNAME, yet it has signatures");
 }
 
 static int survey_zone(struct verifier *verifier)
@@ -69,6 +79,8 @@ static int survey_zone(struct verifier *verifier)
         verifier->nsec_nodes += survey.nsec;
         verifier->nsec3_nodes += survey.nsec3;
         chained_nsec += survey.nsec && role >= VALIDATE_ROLE_CUT;
+        if (role >= VALIDATE_ROLE_CUT && zone->nodes[i].flags & ZONE_UNDER_DNAME)
+            note_below_dname(verifier, &zone->nodes[i]);
     }
     /* A few NSEC in a zone with NSEC3, or the reverse, are strays and not a chain with gaps. */
     bool nsec3param =
