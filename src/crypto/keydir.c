@@ -154,6 +154,7 @@ static int read_pem(struct reading *reading, const char *name, struct crypto_zon
     crypto_keyplace_add(&reading->place, KEY_MISMATCH, name,
                         "the private key gives the tag %u, its metadata say %u",
                         crypto_key_tag(dnskey, length), key->tag);
+    crypto_key_free(key->key);
     return BASE_EREFUSED;
 }
 
@@ -236,17 +237,14 @@ static int take_key(struct reading *reading, const char *name, bool own)
     bool *guessed = &reading->guessed[reading->key_count];
     *guessed = false;
     error = own ? read_own(reading, name, key) : read_bind(reading, name, key, guessed);
+    if (error == BASE_OK && reading->zone != NULL && key->key == NULL)
+        error = crypto_zone_key_check_public(&reading->place, name, key);
     if (error == BASE_EREFUSED) {
-        if (own)
-            crypto_key_free(key->key);
         reading->refused = true;
         return BASE_OK; /* the others are read too, so that all findings come at once */
     }
-    if (error != BASE_OK) {
-        if (own)
-            crypto_key_free(key->key);
+    if (error != BASE_OK)
         return error;
-    }
     /* With a zone there are few keys. Without one nobody signs, and twice does no harm. */
     if (!own && reading->zone != NULL && is_known(reading, key)) {
         crypto_keyplace_add(&reading->place, KEY_DUPLICATE, name,

@@ -64,6 +64,9 @@ void crypto_keyfile_free(char *text, size_t length);
 /* --- keymeta.c --- */
 /* Sets tag, id and the lower case of the zone, from zone and dnskey. */
 void crypto_zone_key_complete(struct crypto_zone_key *key);
+/* The public half alone is one that validators take. BASE_EREFUSED with a finding. */
+int crypto_zone_key_check_public(const struct crypto_keyplace *place, const char *name,
+                                 const struct crypto_zone_key *key);
 /* Findings on a key as such: short RSA, times out of order. */
 void crypto_zone_key_judge(const struct crypto_keyplace *place, const char *name,
                            const struct crypto_zone_key *key);
@@ -74,6 +77,12 @@ int crypto_keymeta_read(const struct crypto_keyplace *place, const char *name, c
 int crypto_keymeta_write(const struct crypto_zone_key *key, char **text);
 
 /* --- keypair.c --- */
+/* Read the text of a .key and of a .private file (NUL-terminated); the latter needs the former's
+ * result in *key and sets key->key. BASE_EREFUSED with a finding. */
+int crypto_pair_parse_public(const struct crypto_keyplace *place, const char *name,
+                             const char *text, size_t length, struct crypto_zone_key *key);
+int crypto_pair_parse_private(const struct crypto_keyplace *place, const char *name,
+                              const char *text, size_t length, struct crypto_zone_key *key);
 /* Reads the pair with the common name `stem`. *guessed: the role follows from the flags alone.
  * BASE_EREFUSED with a finding. */
 int crypto_pair_read(const struct crypto_keyplace *place, const char *stem, mode_t forbidden,

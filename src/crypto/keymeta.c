@@ -51,6 +51,21 @@ void crypto_zone_key_complete(struct crypto_zone_key *key)
     key->tag = crypto_key_tag(key->dnskey, key->dnskey_length);
 }
 
+int crypto_zone_key_check_public(const struct crypto_keyplace *place, const char *name,
+                                 const struct crypto_zone_key *key)
+{
+    EVP_PKEY *pkey;
+    int error =
+        crypto_public_from_wire(key->algorithm, key->dnskey + 4, key->dnskey_length - 4, &pkey);
+    if (error == BASE_OK)
+        EVP_PKEY_free(pkey);
+    if (error == BASE_OK || error == BASE_ENOMEM)
+        return error;
+    crypto_keyplace_add(place, KEY_DAMAGED, name, "the public key %u is not one of algorithm %u",
+                        key->tag, key->algorithm);
+    return BASE_EREFUSED;
+}
+
 void crypto_zone_key_judge(const struct crypto_keyplace *place, const char *name,
                            const struct crypto_zone_key *key)
 {

@@ -168,6 +168,24 @@ static int damaged(const struct crypto_keyplace *place, const char *name, const 
     return BASE_EREFUSED;
 }
 
+int crypto_pair_parse_public(const struct crypto_keyplace *place, const char *name,
+                             const char *text, size_t length, struct crypto_zone_key *key)
+{
+    const char *wrong = strlen(text) != length ? "it holds binary data" : read_record(text, key);
+    const char *field;
+    if (wrong == NULL && !read_times(text, key, &field))
+        wrong = "a time in its comments is not of the form YYYYMMDDHHMMSS";
+    if (wrong != NULL)
+        return damaged(place, name, wrong);
+    crypto_zone_key_complete(key);
+    const struct crypto_algorithm_info *info = crypto_algorithm(key->algorithm);
+    if (info != NULL && info->sign)
+        return BASE_OK;
+    crypto_keyplace_add(place, KEY_ALGORITHM, name, "the key %u has algorithm %u%s%s", key->tag,
+                        key->algorithm, info == NULL ? "" : ", ", info == NULL ? "" : info->name);
+    return BASE_EREFUSED;
+}
+
 static int read_public_file(const struct crypto_keyplace *place, const char *stem,
                             struct crypto_zone_key *key)
 {
@@ -181,24 +199,13 @@ static int read_public_file(const struct crypto_keyplace *place, const char *ste
     }
     if (error != BASE_OK)
         return error;
-    const char *wrong = strlen(text) != length ? "it holds binary data" : read_record(text, key);
-    const char *field;
-    if (wrong == NULL && !read_times(text, key, &field))
-        wrong = "a time in its comments is not of the form YYYYMMDDHHMMSS";
+    error = crypto_pair_parse_public(place, name, text, length, key);
     free(text);
-    if (wrong != NULL)
-        return damaged(place, name, wrong);
-    crypto_zone_key_complete(key);
-    const struct crypto_algorithm_info *info = crypto_algorithm(key->algorithm);
-    if (info != NULL && info->sign)
-        return BASE_OK;
-    crypto_keyplace_add(place, KEY_ALGORITHM, name, "the key %u has algorithm %u%s%s", key->tag,
-                        key->algorithm, info == NULL ? "" : ", ", info == NULL ? "" : info->name);
-    return BASE_EREFUSED;
+    return error;
 }
 
-static int parse_private(const struct crypto_keyplace *place, const char *name, const char *text,
-                         size_t length, struct crypto_zone_key *key)
+int crypto_pair_parse_private(const struct crypto_keyplace *place, const char *name,
+                              const char *text, size_t length, struct crypto_zone_key *key)
 {
     const char *field;
     if (strlen(text) != length)
@@ -250,7 +257,7 @@ static int read_private_file(const struct crypto_keyplace *place, const char *st
         return BASE_OK; /* only the public half is kept here */
     if (error != BASE_OK)
         return error;
-    error = parse_private(place, name, text, length, key);
+    error = crypto_pair_parse_private(place, name, text, length, key);
     crypto_keyfile_free(text, length);
     return error == BASE_OK ? check_halves(place, name, key) : error;
 }

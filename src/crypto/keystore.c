@@ -211,6 +211,8 @@ static int import_into(const struct crypto_keyplace *place, const struct crypto_
     if (error != BASE_OK)
         return error;
     error = check_place(place, &dir, key);
+    if (error == BASE_OK && key->key == NULL)
+        error = crypto_zone_key_check_public(place, "", key);
     crypto_keydir_free(&dir);
     return error == BASE_OK ? write_key(place, key) : error;
 }

@@ -502,7 +502,11 @@ static void give_tag(struct crypto_zone_key *key, uint16_t tag)
 static void test_tag_collision(void **state)
 {
     struct world *world = *state;
-    struct crypto_zone_key key = create(world, "example.", CRYPTO_CSK), twin = key;
+    /* Of Ed25519, where any 32 octets may be a key. */
+    struct crypto_zone_key key, template = template_of("example.", 15, CRYPTO_CSK);
+    assert_int_equal(crypto_keydir_create(world->dir, &template, 0, &world->findings, &key),
+                     BASE_OK);
+    struct crypto_zone_key twin = key;
     twin.key = NULL;
     twin.dnskey[20] ^= 1;
     give_tag(&twin, key.tag);
@@ -517,6 +521,19 @@ static void test_tag_collision(void **state)
     assert_int_equal(system(command), 0);
     expect_refused(world, "example.", KEY_TAG_COLLISION);
     expect_refused(world, NULL, KEY_TAG_COLLISION);
+    crypto_key_free(key.key);
+}
+
+/* A public half alone is checked as well: it would be published. */
+static void test_public_half_off_the_curve(void **state)
+{
+    struct world *world = *state;
+    struct crypto_zone_key key = create(world, "example.", CRYPTO_CSK), wrong = key;
+    wrong.key = NULL;
+    wrong.dnskey[20] ^= 1;
+    name_of("other.", wrong.zone);
+    assert_int_equal(crypto_keydir_import(world->dir, &wrong, &world->findings), BASE_EREFUSED);
+    expect(world, KEY_DAMAGED);
     crypto_key_free(key.key);
 }
 
@@ -768,9 +785,9 @@ int main(void)
         TEST(test_links_and_devices), TEST(test_damaged_metadata),
         TEST(test_wrong_metadata),    TEST(test_damaged_private_key),
         TEST(test_misplaced_files),   TEST(test_import),
-        TEST(test_tag_collision),     TEST(test_odd_names),
-        TEST(test_bind_pairs),        TEST(test_bind_text_forms),
-        TEST(test_bind_roles),
+        TEST(test_tag_collision),     TEST(test_public_half_off_the_curve),
+        TEST(test_odd_names),         TEST(test_bind_pairs),
+        TEST(test_bind_text_forms),   TEST(test_bind_roles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
