@@ -37,19 +37,29 @@ static double memory(const char *what)
     return mebibytes;
 }
 
-static double started;
+/* Of all threads, in seconds. */
+static double cpu(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static double started, cpu_started;
 
 static void begin(void)
 {
     started = now();
+    cpu_started = cpu();
 }
 
 static void end(const char *what, int error)
 {
     double took = now() - started;
-    printf("%-28s %8.1f ms   %7.1f MiB now, %7.1f at most%s%s\n", what, took * 1000,
-           memory("VmRSS:"), memory("VmHWM:"), error != BASE_OK ? "   " : "",
-           error != BASE_OK ? base_strerror(error) : "");
+    printf("%-26s %8.1f ms %8.1f CPU %7.1f MiB now, %7.1f at most%s%s\n", what, took * 1000,
+           (cpu() - cpu_started) * 1000, memory("VmRSS:"), memory("VmHWM:"),
+           error != BASE_OK ? "   " : "", error != BASE_OK ? base_strerror(error) : "");
     if (error != BASE_OK)
         exit(1);
 }

@@ -61,11 +61,9 @@ static size_t first_run(const struct zone_runs *runs, const struct zone_node *no
     size_t low = 0, high = runs->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        bool same;
-        uint64_t prefix;
-        const struct dns_run *run = zone_runs_at(runs, middle, &same, &prefix);
-        if (prefix < node->key_prefix ||
-            (prefix == node->key_prefix && dns_name_compare(run->name, node->name) < 0))
+        struct zone_run run = zone_runs_at(runs, middle);
+        if (run.prefix < node->key_prefix ||
+            (run.prefix == node->key_prefix && dns_name_compare(run.name, node->name) < 0))
             low = middle + 1;
         else
             high = middle;
@@ -76,13 +74,8 @@ static size_t first_run(const struct zone_runs *runs, const struct zone_node *no
 /* Where a chunk that shall begin at run `at` can begin: at the first run of a name. */
 static size_t name_boundary(const struct zone_runs *runs, size_t at)
 {
-    bool same = true;
-    uint64_t prefix;
-    for (; at < runs->count; at++) {
-        zone_runs_at(runs, at, &same, &prefix);
-        if (!same)
-            break;
-    }
+    while (at < runs->count && zone_runs_at(runs, at).same)
+        at++;
     return at;
 }
 
@@ -115,10 +108,8 @@ static int plan_chunks(struct work *work)
             if (run_at == runs->count)
                 break;
             if (base_count > 0) {
-                bool same;
-                uint64_t prefix;
-                const struct dns_run *run = zone_runs_at(runs, run_at, &same, &prefix);
-                base_at = first_base_node(base, prefix, run->name);
+                struct zone_run run = zone_runs_at(runs, run_at);
+                base_at = first_base_node(base, run.prefix, run.name);
             }
         }
         chunk->run_end = run_at;
@@ -152,11 +143,9 @@ static int measure_chunk(void *context, size_t index, unsigned worker)
         zone_run_cursor(&work->assembly->runs, chunk->run_first, chunk->run_end);
     size_t records = 0;
     for (; cursor.position < cursor.end; cursor.position++) {
-        bool same;
-        uint64_t prefix;
-        zone_run_prefetch(&cursor);
-        records += zone_run_here(&cursor, &same, &prefix)->count;
-        chunk->node_count += !same;
+        struct zone_run run = zone_run_here(&cursor);
+        records += run.count;
+        chunk->node_count += !run.same;
     }
     chunk->rr_count += records;
     chunk->rrset_count += records;
@@ -444,20 +433,17 @@ static int gather_base(struct maker *maker, struct zone_gather *gather,
 /* All runs of one name, from the cursor on. */
 static int gather_runs(struct zone_gather *gather, struct zone_run_cursor *cursor)
 {
-    bool same = true;
-    uint64_t prefix;
-    const struct dns_run *run = zone_run_here(cursor, &same, &prefix);
+    struct zone_run run = zone_run_here(cursor);
     do {
-        const struct dns_rr *rr = run->first;
-        for (uint32_t i = 0; i < run->count; i++, rr = dns_rr_next(rr)) {
+        const struct dns_rr *rr = run.first;
+        for (uint32_t i = 0; i < run.count; i++, rr = dns_rr_next(rr)) {
             if (!zone_gather_add(gather, rr))
                 return BASE_ENOMEM;
         }
         if (++cursor->position == cursor->end)
             break;
-        zone_run_prefetch(cursor);
-        run = zone_run_here(cursor, &same, &prefix);
-    } while (same);
+        run = zone_run_here(cursor);
+    } while (run.same);
     return BASE_OK;
 }
 
@@ -514,20 +500,18 @@ static int make_chunk(void *context, size_t index, unsigned worker)
     size_t base_at = chunk->base_first;
     int error = BASE_OK;
     while (error == BASE_OK && cursor.position < cursor.end) {
-        bool same;
-        uint64_t prefix;
-        const uint8_t *name = zone_run_here(&cursor, &same, &prefix)->name;
+        struct zone_run run = zone_run_here(&cursor);
         const struct zone_node *equal = NULL;
         for (; base_at < chunk->base_end; base_at++) {
             const struct zone_node *node = &work->assembly->base->nodes[base_at];
-            int order = compare_node(node, name, prefix);
+            int order = compare_node(node, run.name, run.prefix);
             if (order == 0)
                 equal = node;
             if (order >= 0)
                 break;
             copy_node(&maker, node);
         }
-        error = make_node(&maker, gather, equal, name, prefix, &cursor);
+        error = make_node(&maker, gather, equal, run.name, run.prefix, &cursor);
         base_at += equal != NULL;
     }
     for (; error == BASE_OK && base_at < chunk->base_end; base_at++)
@@ -636,8 +620,6 @@ int zone_assemble(struct zone_assembly *assembly, struct base_findings *findings
     if (error == BASE_OK)
         error = base_parallel(workers, work.chunk_count, make_chunk, &work);
     if (error == BASE_OK) {
-        free(assembly->runs.order);
-        assembly->runs.order = NULL;
         close_up(&work);
         find_soa(assembly->zone);
         error = zone_mark_occluded(assembly->zone, workers);

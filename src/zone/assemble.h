@@ -26,22 +26,31 @@ int zone_copy_files(struct zone *zone, const struct zone *like);
  * the padding cannot be mistaken for content. */
 uint64_t zone_key_prefix(const uint8_t *key, size_t length);
 
-/* Where a run is, and where it belongs. */
-struct zone_run_ref {
+/* A run with what is known of its place. */
+struct zone_run {
+    const uint8_t *name;
+    const struct dns_rr *first;
     uint64_t prefix;
-    uint32_t batch;
-    uint32_t index; /* below ZONE_RUN_SAME, which is or'ed in: same owner as the run before */
+    uint32_t count;
+    bool same; /* its owner is that of the run before */
 };
-#define ZONE_RUN_SAME      0x80000000u
-#define ZONE_RUN_SAME_FLAG 1u /* in dns_run.flags, for runs that are used as they lie */
+#define ZONE_RUN_SAME_FLAG 1u /* the same in dns_run.flags, of runs that are used as they lie */
 
-/* The runs of some batches as one sequence in canonical order. */
+/* The runs of some batches as one sequence in canonical order: stretches of it are given back as
+ * soon as they are used up. */
+struct zone_run_part {
+    struct dns_run *plain;   /* of a batch, used as they lie; or NULL and: */
+    struct zone_run *sorted; /* owned */
+    size_t size;             /* of `sorted`, in bytes */
+    struct base_arena *keys; /* of the batch; NULL: freed already */
+    size_t pending;          /* runs not yet used up; atomic */
+};
 struct zone_runs {
     struct dns_batch **batches;
     size_t batch_count;
-    size_t *starts;             /* batch_count + 1: position of each batch's first run */
-    size_t *pending;            /* by batch: runs not yet used up; atomic */
-    struct zone_run_ref *order; /* NULL: canonical order is the order in which they lie */
+    struct zone_run_part *parts;
+    size_t *starts; /* part_count + 1: position of each part's first run */
+    size_t part_count;
     size_t count;
 };
 
@@ -59,44 +68,33 @@ struct zone_run_cursor {
     const struct zone_runs *runs;
     size_t position;
     size_t end;
-    size_t batch; /* of `position`, when they are used as they lie */
+    size_t part; /* that `position` is in or behind */
 };
 struct zone_run_cursor zone_run_cursor(const struct zone_runs *runs, size_t first, size_t end);
-const struct dns_run *zone_runs_at(const struct zone_runs *runs, size_t position, bool *same,
-                                   uint64_t *prefix);
+struct zone_run zone_runs_at(const struct zone_runs *runs, size_t position);
 
 /* The run at the cursor, which must not be at its end. */
-static inline const struct dns_run *zone_run_here(struct zone_run_cursor *cursor, bool *same,
-                                                  uint64_t *prefix)
+static inline struct zone_run zone_run_here(struct zone_run_cursor *cursor)
 {
     const struct zone_runs *runs = cursor->runs;
-    if (runs->order != NULL) {
-        const struct zone_run_ref *ref = &runs->order[cursor->position];
-        *same = (ref->index & ZONE_RUN_SAME) != 0;
-        *prefix = ref->prefix;
-        return &runs->batches[ref->batch]->runs[ref->index & ~ZONE_RUN_SAME];
+    while (cursor->position >= runs->starts[cursor->part + 1])
+        cursor->part++;
+    const struct zone_run_part *part = &runs->parts[cursor->part];
+    size_t index = cursor->position - runs->starts[cursor->part];
+    if (part->sorted != NULL) {
+        /* What was read in another order lies anywhere in memory. */
+        if (cursor->position + 8 < runs->starts[cursor->part + 1]) {
+            __builtin_prefetch(part->sorted[index + 8].first);
+            __builtin_prefetch(part->sorted[index + 8].name);
+        }
+        return part->sorted[index];
     }
-    while (cursor->position >= runs->starts[cursor->batch + 1])
-        cursor->batch++;
-    const struct dns_run *run =
-        &runs->batches[cursor->batch]->runs[cursor->position - runs->starts[cursor->batch]];
-    *same = (run->flags & ZONE_RUN_SAME_FLAG) != 0;
-    *prefix = zone_key_prefix(run->key, run->key_length);
-    return run;
-}
-
-/* Brings the memory near that is needed some runs later: after sorting they lie anywhere. */
-static inline void zone_run_prefetch(const struct zone_run_cursor *cursor)
-{
-    const struct zone_runs *runs = cursor->runs;
-    if (runs->order == NULL || cursor->end - cursor->position <= 16)
-        return;
-    const struct zone_run_ref *far = &runs->order[cursor->position + 16];
-    __builtin_prefetch(&runs->batches[far->batch]->runs[far->index & ~ZONE_RUN_SAME]);
-    const struct zone_run_ref *near = &runs->order[cursor->position + 8];
-    const struct dns_run *run = &runs->batches[near->batch]->runs[near->index & ~ZONE_RUN_SAME];
-    __builtin_prefetch(run->first);
-    __builtin_prefetch(run->name);
+    const struct dns_run *run = &part->plain[index];
+    return (struct zone_run){.name = run->name,
+                             .first = run->first,
+                             .prefix = zone_key_prefix(run->key, run->key_length),
+                             .count = run->count,
+                             .same = (run->flags & ZONE_RUN_SAME_FLAG) != 0};
 }
 
 struct zone_assembly {

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "zone/assemble.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,8 @@ int zone_build(struct dns_zonefile *zonefile, unsigned threads, struct base_find
         zone_release(zone);
         return error;
     }
+    /* The keys were many small pieces, which the allocator would keep. */
+    malloc_trim(0);
     check_soa(zone, findings);
     *out = zone;
     return BASE_OK;

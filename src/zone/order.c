@@ -9,11 +9,13 @@
 #include "base/thread.h"
 #include "zone/assemble.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define SLICE_RUNS        32768 /* runs that one call of a worker goes over */
-#define BUCKET_RUNS       8192  /* about that many are sorted together: they fit a level 2 cache */
+#define BUCKET_RUNS       10000 /* about that many are sorted together: they fit a level 2 cache */
 #define BUCKETS_MAX       1024
 #define SAMPLES_BY_BUCKET 16
 #define INSERTION_MAX     12
@@ -35,6 +37,27 @@ static int compare_keys(const struct dns_run *a, const struct dns_run *b)
     return order != 0 ? order : (int)a->key_length - (int)b->key_length;
 }
 
+/* Memory that goes back to the system when it is freed, which malloc does not promise. */
+static void *take_pages(size_t bytes)
+{
+    void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return pages == MAP_FAILED ? NULL : pages;
+}
+
+static void free_pages(void *pages, size_t bytes)
+{
+    if (pages != NULL)
+        munmap(pages, bytes);
+}
+
+/* A run's place in its batch, while it is sorted. */
+struct run_ref {
+    uint64_t prefix;
+    uint32_t batch;
+    uint32_t index; /* RUN_SAME is or'ed in: same owner as the run before */
+};
+#define RUN_SAME 0x80000000u
+
 /* A stretch of one batch. */
 struct slice {
     uint32_t batch;
@@ -51,9 +74,10 @@ struct ordering {
     size_t slice_count;
     const struct dns_run **splitters; /* bucket_count - 1, ascending */
     size_t bucket_count;
-    size_t *cursors; /* by slice and bucket: where its next reference goes */
-    size_t *buckets; /* bucket_count + 1: where each begins */
-    struct zone_run_ref **spare;
+    size_t *cursors;       /* by slice and bucket: where its next reference goes */
+    size_t *buckets;       /* references in each bucket */
+    struct run_ref **refs; /* by bucket */
+    struct run_ref **spare;
     size_t *spare_size; /* by worker */
 };
 
@@ -71,7 +95,6 @@ static int cut_slices(struct ordering *ordering)
     size_t position = 0, at = 0;
     for (size_t i = 0; i < runs->batch_count; i++) {
         size_t run_count = runs->batches[i]->run_count;
-        runs->starts[i] = position;
         position += run_count;
         for (size_t first = 0; first < run_count; first += SLICE_RUNS) {
             size_t end = run_count - first > SLICE_RUNS ? first + SLICE_RUNS : run_count;
@@ -79,7 +102,6 @@ static int cut_slices(struct ordering *ordering)
                 .batch = (uint32_t)i, .first = (uint32_t)first, .end = (uint32_t)end};
         }
     }
-    runs->starts[runs->batch_count] = position;
     runs->count = position;
     return BASE_OK;
 }
@@ -175,11 +197,11 @@ static int scan(struct ordering *ordering, size_t *outside, bool *ordered)
 
 /* Sorting. */
 
-static void merge_sort(struct zone_run_ref *refs, size_t count, struct zone_run_ref *spare)
+static void merge_sort(struct run_ref *refs, size_t count, struct run_ref *spare)
 {
     if (count <= INSERTION_MAX) {
         for (size_t i = 1; i < count; i++) {
-            struct zone_run_ref ref = refs[i];
+            struct run_ref ref = refs[i];
             size_t j = i;
             for (; j > 0 && refs[j - 1].prefix > ref.prefix; j--)
                 refs[j] = refs[j - 1];
@@ -193,8 +215,8 @@ static void merge_sort(struct zone_run_ref *refs, size_t count, struct zone_run_
     if (refs[half - 1].prefix <= refs[half].prefix)
         return;
     memcpy(spare, refs, half * sizeof(*refs));
-    struct zone_run_ref *left = spare, *left_end = spare + half;
-    struct zone_run_ref *right = refs + half, *right_end = refs + count;
+    struct run_ref *left = spare, *left_end = spare + half;
+    struct run_ref *right = refs + half, *right_end = refs + count;
     while (left < left_end && right < right_end) {
         /* No branch on the comparison: it could not be predicted. */
         bool take_right = right->prefix < left->prefix;
@@ -205,15 +227,15 @@ static void merge_sort(struct zone_run_ref *refs, size_t count, struct zone_run_
     memcpy(refs, left, (size_t)(left_end - left) * sizeof(*refs));
 }
 
-static const struct dns_run *run_of(const struct zone_runs *runs, const struct zone_run_ref *ref)
+static const struct dns_run *run_of(const struct zone_runs *runs, const struct run_ref *ref)
 {
-    return &runs->batches[ref->batch]->runs[ref->index & ~ZONE_RUN_SAME];
+    return &runs->batches[ref->batch]->runs[ref->index & ~RUN_SAME];
 }
 
 /* Sorts by the keys from octet `depth` on, where the prefixes are already loaded from; the prefixes
  * are the same afterwards. A key has at most DNS_KEY_MAX octets, which bounds the recursion. */
-static void sort_refs(const struct zone_runs *runs, struct zone_run_ref *refs, size_t count,
-                      size_t depth, struct zone_run_ref *spare)
+static void sort_refs(const struct zone_runs *runs, struct run_ref *refs, size_t count,
+                      size_t depth, struct run_ref *spare)
 {
     merge_sort(refs, count, spare);
     size_t end;
@@ -226,7 +248,7 @@ static void sort_refs(const struct zone_runs *runs, struct zone_run_ref *refs, s
         /* Two zeros at the end: all of these keys are over, and equal. */
         if ((prefix & 0xffff) == 0) {
             for (size_t i = first + 1; i < end; i++)
-                refs[i].index |= ZONE_RUN_SAME;
+                refs[i].index |= RUN_SAME;
             continue;
         }
         size_t deeper = depth + 8;
@@ -260,12 +282,12 @@ static int choose_splitters(struct ordering *ordering)
     ordering->splitters = sample;
     if (buckets == 1)
         return BASE_OK;
-    size_t batch = 0;
+    size_t batch = 0, batch_at = 0; /* position of the batch's first run */
     for (size_t i = 0; i < samples; i++) {
         size_t position = i * (runs->count / samples);
-        while (position >= runs->starts[batch + 1])
-            batch++;
-        sample[i] = &runs->batches[batch]->runs[position - runs->starts[batch]];
+        while (position - batch_at >= runs->batches[batch]->run_count)
+            batch_at += runs->batches[batch++]->run_count;
+        sample[i] = &runs->batches[batch]->runs[position - batch_at];
     }
     qsort(sample, samples, sizeof(const struct dns_run *), compare_samples);
     for (size_t i = 0; i + 1 < buckets; i++)
@@ -311,20 +333,23 @@ static int classify_slice(void *context, size_t index, unsigned worker)
     return BASE_OK;
 }
 
-/* Counts to places: buckets one after the other, in each the slices in order. */
-static void place_buckets(struct ordering *ordering)
+/* Counts to places: in each bucket the slices in order. */
+static int place_buckets(struct ordering *ordering)
 {
-    size_t position = 0;
     for (size_t bucket = 0; bucket < ordering->bucket_count; bucket++) {
-        ordering->buckets[bucket] = position;
+        size_t position = 0;
         for (size_t slice = 0; slice < ordering->slice_count; slice++) {
             size_t *cursor = &ordering->cursors[slice * ordering->bucket_count + bucket];
             size_t count = *cursor;
             *cursor = position;
             position += count;
         }
+        ordering->buckets[bucket] = position;
+        ordering->refs[bucket] = take_pages((position + 1) * sizeof(struct run_ref));
+        if (ordering->refs[bucket] == NULL)
+            return BASE_ENOMEM;
     }
-    ordering->buckets[ordering->bucket_count] = position;
+    return BASE_OK;
 }
 
 static int distribute_slice(void *context, size_t index, unsigned worker)
@@ -334,7 +359,8 @@ static int distribute_slice(void *context, size_t index, unsigned worker)
     const struct dns_run *all = ordering->runs->batches[slice->batch]->runs;
     size_t *cursors = ordering->cursors + index * ordering->bucket_count;
     for (uint32_t i = slice->first; i < slice->end; i++) {
-        ordering->runs->order[cursors[all[i].flags]++] = (struct zone_run_ref){
+        unsigned bucket = all[i].flags;
+        ordering->refs[bucket][cursors[bucket]++] = (struct run_ref){
             .prefix = zone_key_prefix(all[i].key, all[i].key_length),
             .batch = slice->batch,
             .index = i,
@@ -346,45 +372,139 @@ static int distribute_slice(void *context, size_t index, unsigned worker)
 static int sort_bucket(void *context, size_t index, unsigned worker)
 {
     struct ordering *ordering = context;
-    size_t first = ordering->buckets[index];
-    size_t count = ordering->buckets[index + 1] - first;
+    size_t count = ordering->buckets[index];
     if (ordering->spare_size[worker] < count / 2 + 1) {
         free(ordering->spare[worker]);
         ordering->spare_size[worker] = 0;
-        ordering->spare[worker] = malloc((count / 2 + 1) * sizeof(struct zone_run_ref));
+        ordering->spare[worker] = malloc((count / 2 + 1) * sizeof(struct run_ref));
         if (ordering->spare[worker] == NULL)
             return BASE_ENOMEM;
         ordering->spare_size[worker] = count / 2 + 1;
     }
-    sort_refs(ordering->runs, ordering->runs->order + first, count, 0, ordering->spare[worker]);
+    sort_refs(ordering->runs, ordering->refs[index], count, 0, ordering->spare[worker]);
     return BASE_OK;
 }
 
-static int sort_runs(struct ordering *ordering)
+/* Brings the runs of a bucket together, and gives the references back. */
+static int gather_bucket(void *context, size_t index, unsigned worker)
 {
+    struct ordering *ordering = context;
     struct zone_runs *runs = ordering->runs;
-    unsigned workers = base_thread_count(ordering->threads);
-    int error = choose_splitters(ordering);
+    const struct run_ref *refs = ordering->refs[index];
+    size_t count = ordering->buckets[index];
+    struct zone_run *sorted = take_pages((count + 1) * sizeof(*sorted));
+    if (sorted == NULL)
+        return BASE_ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        if (i + 16 < count)
+            __builtin_prefetch(run_of(runs, &refs[i + 16]));
+        const struct dns_run *run = run_of(runs, &refs[i]);
+        sorted[i] = (struct zone_run){.name = run->name,
+                                      .first = run->first,
+                                      .prefix = refs[i].prefix,
+                                      .count = run->count,
+                                      .same = (refs[i].index & RUN_SAME) != 0};
+    }
+    runs->parts[index].sorted = sorted;
+    runs->parts[index].size = (count + 1) * sizeof(*sorted);
+    runs->starts[index + 1] = count; /* summed up later */
+    free_pages(ordering->refs[index], (count + 1) * sizeof(struct run_ref));
+    ordering->refs[index] = NULL;
+    return BASE_OK;
+}
+
+static int make_parts(struct zone_runs *runs, size_t count)
+{
+    runs->parts = calloc(count + 1, sizeof(*runs->parts));
+    runs->starts = calloc(count + 1, sizeof(*runs->starts));
+    if (runs->parts == NULL || runs->starts == NULL)
+        return BASE_ENOMEM;
+    runs->part_count = count;
+    return BASE_OK;
+}
+
+/* Turns the lengths of the parts into their starts. */
+static void place_parts(struct zone_runs *runs)
+{
+    for (size_t i = 0; i < runs->part_count; i++) {
+        runs->parts[i].pending = runs->starts[i + 1];
+        runs->starts[i + 1] += runs->starts[i];
+    }
+}
+
+/* The batches are the parts when all is in order. */
+static int use_batches(struct zone_runs *runs)
+{
+    int error = make_parts(runs, runs->batch_count);
     if (error != BASE_OK)
         return error;
-    ordering->cursors = calloc(ordering->slice_count * ordering->bucket_count, sizeof(size_t));
-    ordering->buckets = malloc((ordering->bucket_count + 1) * sizeof(size_t));
-    ordering->spare = calloc(workers, sizeof(struct zone_run_ref *));
-    ordering->spare_size = calloc(workers, sizeof(size_t));
-    runs->order = malloc(runs->count * sizeof(*runs->order));
-    if (ordering->cursors == NULL || ordering->buckets == NULL || ordering->spare == NULL ||
-        ordering->spare_size == NULL || runs->order == NULL)
-        return BASE_ENOMEM;
-    error = base_parallel(workers, ordering->slice_count, classify_slice, ordering);
-    if (error == BASE_OK) {
-        place_buckets(ordering);
-        error = base_parallel(workers, ordering->slice_count, distribute_slice, ordering);
+    for (size_t i = 0; i < runs->batch_count; i++) {
+        runs->parts[i].plain = runs->batches[i]->runs;
+        runs->parts[i].keys = &runs->batches[i]->keys;
+        runs->starts[i + 1] = runs->batches[i]->run_count;
+        runs->batches[i]->runs = NULL;
     }
+    place_parts(runs);
+    return BASE_OK;
+}
+
+static int allocate(struct ordering *ordering, unsigned workers)
+{
+    ordering->cursors = calloc(ordering->slice_count * ordering->bucket_count, sizeof(size_t));
+    ordering->buckets = calloc(ordering->bucket_count, sizeof(size_t));
+    ordering->refs = calloc(ordering->bucket_count, sizeof(struct run_ref *));
+    ordering->spare = calloc(workers, sizeof(struct run_ref *));
+    ordering->spare_size = calloc(workers, sizeof(size_t));
+    if (ordering->cursors == NULL || ordering->buckets == NULL || ordering->refs == NULL ||
+        ordering->spare == NULL || ordering->spare_size == NULL)
+        return BASE_ENOMEM;
+    return make_parts(ordering->runs, ordering->bucket_count);
+}
+
+static void free_ordering(struct ordering *ordering, unsigned workers)
+{
+    for (size_t i = 0; ordering->refs != NULL && i < ordering->bucket_count; i++)
+        free_pages(ordering->refs[i], (ordering->buckets[i] + 1) * sizeof(struct run_ref));
+    for (unsigned i = 0; ordering->spare != NULL && i < workers; i++)
+        free(ordering->spare[i]);
+    free(ordering->slices);
+    free(ordering->splitters);
+    free(ordering->cursors);
+    free(ordering->buckets);
+    free(ordering->refs);
+    free(ordering->spare);
+    free(ordering->spare_size);
+}
+
+/* Keys are freed as soon as the sorting is done, and runs when they are gathered: at no time is
+ * all of it there together with the arrays of the zone. */
+static int sort_runs(struct ordering *ordering, unsigned workers)
+{
+    struct zone_runs *runs = ordering->runs;
+    int error = choose_splitters(ordering);
+    if (error == BASE_OK)
+        error = allocate(ordering, workers);
+    if (error == BASE_OK)
+        error = base_parallel(workers, ordering->slice_count, classify_slice, ordering);
+    if (error == BASE_OK)
+        error = place_buckets(ordering);
+    if (error == BASE_OK)
+        error = base_parallel(workers, ordering->slice_count, distribute_slice, ordering);
     if (error == BASE_OK)
         error = base_parallel(workers, ordering->bucket_count, sort_bucket, ordering);
-    for (unsigned i = 0; i < workers; i++)
-        free(ordering->spare[i]);
-    return error;
+    for (size_t i = 0; error == BASE_OK && i < runs->batch_count; i++)
+        base_arena_free(&runs->batches[i]->keys);
+    malloc_trim(0);
+    if (error == BASE_OK)
+        error = base_parallel(workers, ordering->bucket_count, gather_bucket, ordering);
+    if (error != BASE_OK)
+        return error;
+    for (size_t i = 0; i < runs->batch_count; i++) {
+        free(runs->batches[i]->runs);
+        runs->batches[i]->runs = NULL;
+    }
+    place_parts(runs);
+    return BASE_OK;
 }
 
 static int collect_batches(struct zone_runs *runs, struct dns_batch *batches)
@@ -393,9 +513,7 @@ static int collect_batches(struct zone_runs *runs, struct dns_batch *batches)
     for (struct dns_batch *batch = batches; batch != NULL; batch = batch->next)
         count++;
     runs->batches = calloc(count + 1, sizeof(struct dns_batch *));
-    runs->starts = calloc(count + 1, sizeof(size_t));
-    runs->pending = calloc(count + 1, sizeof(size_t));
-    if (runs->batches == NULL || runs->starts == NULL || runs->pending == NULL) {
+    if (runs->batches == NULL) {
         /* Held nowhere else: freed here. */
         while (batches != NULL) {
             struct dns_batch *next = batches->next;
@@ -409,7 +527,7 @@ static int collect_batches(struct zone_runs *runs, struct dns_batch *batches)
     while (batches != NULL) {
         struct dns_batch *next = batches->next;
         batches->next = NULL;
-        too_many = too_many || batches->run_count >= ZONE_RUN_SAME;
+        too_many = too_many || batches->run_count >= RUN_SAME;
         runs->batches[runs->batch_count++] = batches;
         batches = next;
     }
@@ -423,6 +541,7 @@ int zone_runs_order(struct zone_runs *runs, struct dns_batch *batches, const str
     struct ordering ordering = {.runs = runs, .threads = threads};
     size_t outside = 0;
     bool ordered = true;
+    unsigned workers = base_thread_count(threads);
     int error = collect_batches(runs, batches);
     if (error == BASE_OK)
         error = scan(&ordering, &outside, &ordered);
@@ -430,29 +549,18 @@ int zone_runs_order(struct zone_runs *runs, struct dns_batch *batches, const str
         remove_outside(runs, zone, findings);
         error = scan(&ordering, &outside, &ordered);
     }
-    if (error == BASE_OK && !ordered)
-        error = sort_runs(&ordering);
-    for (size_t i = 0; error == BASE_OK && i < runs->batch_count; i++) {
-        runs->pending[i] = runs->batches[i]->run_count;
-        /* The references hold all of the keys that is needed from here on. */
-        if (runs->order != NULL)
-            base_arena_free(&runs->batches[i]->keys);
-    }
-    free(ordering.slices);
-    free(ordering.splitters);
-    free(ordering.cursors);
-    free(ordering.buckets);
-    free(ordering.spare);
-    free(ordering.spare_size);
+    if (error == BASE_OK)
+        error = ordered ? use_batches(runs) : sort_runs(&ordering, workers);
+    free_ordering(&ordering, workers);
     return error;
 }
 
 /* Use. */
 
-/* The batch that a position lies in, when runs are used as they lie. */
-static size_t find_batch(const struct zone_runs *runs, size_t position)
+/* The part that a position lies in. */
+static size_t find_part(const struct zone_runs *runs, size_t position)
 {
-    size_t low = 0, high = runs->batch_count;
+    size_t low = 0, high = runs->part_count;
     while (high - low > 1) {
         size_t middle = (low + high) / 2;
         if (runs->starts[middle] <= position)
@@ -465,46 +573,52 @@ static size_t find_batch(const struct zone_runs *runs, size_t position)
 
 struct zone_run_cursor zone_run_cursor(const struct zone_runs *runs, size_t first, size_t end)
 {
-    struct zone_run_cursor cursor = {.runs = runs, .position = first, .end = end};
-    if (runs->order == NULL && first < end)
-        cursor.batch = find_batch(runs, first);
-    return cursor;
+    return (struct zone_run_cursor){.runs = runs,
+                                    .position = first,
+                                    .end = end,
+                                    .part = first < end ? find_part(runs, first) : 0};
 }
 
-const struct dns_run *zone_runs_at(const struct zone_runs *runs, size_t position, bool *same,
-                                   uint64_t *prefix)
+struct zone_run zone_runs_at(const struct zone_runs *runs, size_t position)
 {
     struct zone_run_cursor cursor = zone_run_cursor(runs, position, position + 1);
-    return zone_run_here(&cursor, same, prefix);
+    return zone_run_here(&cursor);
+}
+
+static void free_part(struct zone_run_part *part)
+{
+    free(part->plain);
+    free_pages(part->sorted, part->size);
+    if (part->keys != NULL)
+        base_arena_free(part->keys);
+    *part = (struct zone_run_part){0};
 }
 
 void zone_runs_done(struct zone_runs *runs, size_t first, size_t end)
 {
-    if (runs->order != NULL || first >= end)
+    if (first >= end)
         return;
-    for (size_t i = find_batch(runs, first); first < end; i++) {
+    for (size_t i = find_part(runs, first); first < end; i++) {
         size_t stop = runs->starts[i + 1] < end ? runs->starts[i + 1] : end;
         if (stop <= first)
             continue;
-        if (__atomic_sub_fetch(&runs->pending[i], stop - first, __ATOMIC_ACQ_REL) == 0) {
-            free(runs->batches[i]->runs);
-            runs->batches[i]->runs = NULL;
-            base_arena_free(&runs->batches[i]->keys);
-        }
+        if (__atomic_sub_fetch(&runs->parts[i].pending, stop - first, __ATOMIC_ACQ_REL) == 0)
+            free_part(&runs->parts[i]);
         first = stop;
     }
 }
 
 void zone_runs_free(struct zone_runs *runs, struct zone_storage *storage)
 {
+    for (size_t i = 0; i < runs->part_count; i++)
+        free_part(&runs->parts[i]);
     for (size_t i = 0; i < runs->batch_count; i++) {
         if (storage != NULL)
             base_arena_absorb(&storage->arena, &runs->batches[i]->records);
         dns_batch_free(runs->batches[i]);
     }
     free(runs->batches);
+    free(runs->parts);
     free(runs->starts);
-    free(runs->pending);
-    free(runs->order);
     memset(runs, 0, sizeof(*runs));
 }
