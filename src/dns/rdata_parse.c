@@ -338,6 +338,8 @@ static int parse_long_string(struct dns_rdata_parser *parser)
         return dns_parse_fail(parser, error, "makes the rdata longer than 65535 octets");
     if (error != BASE_OK)
         return dns_parse_reject(parser, error, "must be a string without broken escapes");
+    if (length < parser->field->least)
+        return dns_parse_fail(parser, BASE_EFORMAT, "is empty");
     parser->at += length;
     return BASE_OK;
 }

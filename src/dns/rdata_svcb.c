@@ -365,7 +365,7 @@ static int read_param(struct dns_rdata_parser *parser, struct span *name, struct
         }
         return BASE_OK;
     }
-    if (!token->quoted && value->text[0] == '"') {
+    if (!token->quoted && value->length > 0 && value->text[0] == '"') {
         if (value->length < 2 || value->text[value->length - 1] != '"')
             return dns_parse_reject(parser, BASE_EFORMAT, "must have quotes around a whole value");
         value->text++;

@@ -15,7 +15,7 @@ bool dns_scalar_number(const char *text, size_t length, uint64_t max, uint64_t *
     uint64_t result = 0;
     for (size_t i = 0; i < length; i++) {
         unsigned digit = digit_of(text[i]);
-        if (digit > 9 || result > (max - digit) / 10)
+        if (digit > 9 || digit > max || result > (max - digit) / 10)
             return false;
         result = result * 10 + digit;
     }

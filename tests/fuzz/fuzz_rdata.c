@@ -34,8 +34,8 @@ static void require_same_text(uint16_t type, const uint8_t *rdata, size_t length
     size_t again_length = 0;
     bool canonical = false;
     struct dns_rdata_problem problem = {.message = ""};
-    int error = test_rdata_text(type, (const char *)buf.data, buf.length, NULL, again,
-                                &again_length, &canonical, &problem);
+    int error = test_rdata_text(type, base_buf_string(&buf), buf.length, NULL, again, &again_length,
+                                &canonical, &problem);
     if (error != BASE_OK || again_length != length || memcmp(again, rdata, length) != 0) {
         fprintf(stderr, "type %u: %.*s: %s\n", type, (int)(buf.length < 2000 ? buf.length : 2000),
                 (const char *)buf.data, problem.message);
