@@ -161,11 +161,7 @@ static __attribute__((noinline)) size_t pass_long_word(struct dns_lexer *lexer,
             next = pass_escape(lexer, entry, at);
             break;
         case DNS_SCAN_QUOTE:
-            /* key="some value", RFC 9460 section 2.1 */
-            if (at == start || lexer->text[at - 1] != '=')
-                problem(lexer, entry, SYNTAX_QUOTE, at,
-                        "there is a quote in the middle of a word; a quote that belongs to it is "
-                        "written \\\"");
+            entry->joined = true;
             next = pass_quoted(lexer, entry, at) + 1;
             if (lexer->text[next - 1] == '\n')
                 return next - 1;
@@ -212,6 +208,7 @@ static bool begin(struct dns_lexer *lexer, struct dns_entry *entry)
     entry->line = lexer->line;
     entry->problem.line = 0;
     entry->lost = false;
+    entry->joined = false;
     if (lexer->line_start >= lexer->length)
         return false;
     entry->inherits = dns_scan_classes[lexer->text[lexer->line_start]] == DNS_SCAN_BLANK;

@@ -53,6 +53,7 @@ struct dns_entry {
     const struct dns_token *tokens;
     size_t count;  /* at least 1 when found */
     bool inherits; /* begins with a blank: has the owner of the entry before */
+    bool joined;   /* a word has a quoted part: key="some value" */
     bool lost;     /* bad, and no line in the rest of the text looks like the start of an entry */
     size_t start;  /* offset of its first line */
     uint32_t line; /* of that line */

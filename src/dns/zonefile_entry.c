@@ -431,6 +431,127 @@ static __attribute__((cold)) void bad_rdata(struct dns_zonefile_parser *parser, 
                          dns_type_text(text, type), problem->message);
 }
 
+/* The offset of the first quote in the word that no backslash precedes; its length when none. */
+static uint32_t find_quote(const struct dns_token *token, uint32_t from)
+{
+    for (uint32_t i = from; i < token->length; i++) {
+        if (token->text[i] == '\\')
+            i++;
+        else if (token->text[i] == '"')
+            return i;
+    }
+    return token->length;
+}
+
+struct dns_token *dns_zonefile_split(struct dns_zonefile_parser *parser,
+                                     const struct dns_token *tokens, size_t count,
+                                     size_t *split_count)
+{
+    size_t room = count;
+    for (size_t i = 0; i < count; i++) {
+        for (uint32_t at = 0; !tokens[i].quoted && at < tokens[i].length; at++)
+            room += tokens[i].text[at] == '"';
+    }
+    struct dns_token *split = malloc((room + 1) * sizeof(*split));
+    if (split == NULL) {
+        parser->error = BASE_ENOMEM;
+        return NULL;
+    }
+    size_t put = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct dns_token *token = &tokens[i];
+        bool quoted = token->quoted;
+        uint32_t start = 0;
+        do {
+            uint32_t end = token->quoted ? token->length : find_quote(token, start);
+            if (end > start || quoted) {
+                split[put] = *token;
+                split[put].text += start;
+                split[put].length = end - start;
+                split[put].column += start;
+                split[put++].quoted = quoted;
+            }
+            quoted = !quoted;
+            start = end + 1;
+        } while (start < token->length);
+    }
+    *split_count = put;
+    return split;
+}
+
+/* Owner, TTL, class and type are single words. */
+static bool head_is_whole(struct dns_zonefile_parser *parser, const struct dns_token *tokens,
+                          size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t at = tokens[i].quoted ? tokens[i].length : find_quote(&tokens[i], 0);
+        if (at < tokens[i].length) {
+            dns_zonefile_finding(
+                parser, SYNTAX_QUOTE, tokens[i].line, tokens[i].column + at,
+                "there is a quote in the middle of a word; a quote that belongs to "
+                "it is written \\\"");
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Reads the rdata, which begins at word `at`, and keeps the record. */
+static inline void parse_data(struct dns_zonefile_parser *parser, const struct dns_token *tokens,
+                              size_t count, size_t at, struct head *head)
+{
+    struct dns_rdata_problem problem;
+    problem.token = 0; /* only what is needed: the message is long */
+    problem.message[0] = '\0';
+    uint8_t *rdata = parser->scratch->rdata;
+    size_t length;
+    bool canonical = false;
+    if (dns_rdata_from_text(head->type, tokens + at, count - at, dns_zonefile_origin(parser), rdata,
+                            &length, &canonical, &problem) != BASE_OK) {
+        bad_rdata(parser, head->type, tokens, count, at, &problem);
+        return;
+    }
+    if (!head->has_ttl)
+        head->ttl = implied_ttl(parser, &tokens[at - 1], head->type, rdata, length);
+    const struct dns_token *place = &tokens[at < count ? at : at - 1];
+    struct dns_rr *rr = add_record(parser, length);
+    if (rr == NULL) {
+        parser->error = BASE_ENOMEM;
+        return;
+    }
+    rr->ttl = head->ttl;
+    rr->line = place->line;
+    rr->column = (uint16_t)(place->column < UINT16_MAX ? place->column : UINT16_MAX);
+    rr->file = parser->frame->index & 0xfff;
+    rr->canonical = canonical;
+    rr->generated = 0;
+    rr->length = (uint16_t)length;
+    rr->type = head->type;
+    base_copy_short(rr->rdata, rdata, length);
+    if (head->type == DNS_TYPE_SOA && !parser->piece->has_soa) {
+        parser->piece->has_soa = true;
+        memcpy(parser->piece->soa_owner, parser->state.owner, dns_name_length(parser->state.owner));
+    }
+}
+
+/* The rest of an entry in which a word has a quoted part. */
+static __attribute__((cold)) void parse_joined(struct dns_zonefile_parser *parser,
+                                               const struct dns_token *tokens, size_t count,
+                                               size_t at, struct head *head)
+{
+    if (!head_is_whole(parser, tokens, at))
+        return;
+    if (head->type == DNS_TYPE_SVCB || head->type == DNS_TYPE_HTTPS) {
+        parse_data(parser, tokens, count, at, head);
+        return;
+    }
+    size_t split_count;
+    struct dns_token *split = dns_zonefile_split(parser, tokens, count, &split_count);
+    if (split != NULL)
+        parse_data(parser, split, split_count, at, head);
+    free(split);
+}
+
 void dns_zonefile_parse_record(struct dns_zonefile_parser *parser, const struct dns_token *tokens,
                                size_t count, bool inherits)
 {
@@ -440,36 +561,8 @@ void dns_zonefile_parse_record(struct dns_zonefile_parser *parser, const struct 
         return;
     if (!read_head(parser, tokens, count, &at, &head))
         return;
-    struct dns_rdata_problem problem;
-    problem.token = 0; /* only what is needed: the message is long */
-    problem.message[0] = '\0';
-    uint8_t *rdata = parser->scratch->rdata;
-    size_t length;
-    bool canonical = false;
-    if (dns_rdata_from_text(head.type, tokens + at, count - at, dns_zonefile_origin(parser), rdata,
-                            &length, &canonical, &problem) != BASE_OK) {
-        bad_rdata(parser, head.type, tokens, count, at, &problem);
-        return;
-    }
-    if (!head.has_ttl)
-        head.ttl = implied_ttl(parser, &tokens[at - 1], head.type, rdata, length);
-    const struct dns_token *place = &tokens[at < count ? at : at - 1];
-    struct dns_rr *rr = add_record(parser, length);
-    if (rr == NULL) {
-        parser->error = BASE_ENOMEM;
-        return;
-    }
-    rr->ttl = head.ttl;
-    rr->line = place->line;
-    rr->column = (uint16_t)(place->column < UINT16_MAX ? place->column : UINT16_MAX);
-    rr->file = parser->frame->index & 0xfff;
-    rr->canonical = canonical;
-    rr->generated = 0;
-    rr->length = (uint16_t)length;
-    rr->type = head.type;
-    base_copy_short(rr->rdata, rdata, length);
-    if (head.type == DNS_TYPE_SOA && !parser->piece->has_soa) {
-        parser->piece->has_soa = true;
-        memcpy(parser->piece->soa_owner, parser->state.owner, dns_name_length(parser->state.owner));
-    }
+    if (__builtin_expect(parser->joined, 0))
+        parse_joined(parser, tokens, count, at, &head);
+    else
+        parse_data(parser, tokens, count, at, &head);
 }

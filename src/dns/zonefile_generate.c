@@ -111,7 +111,7 @@ static void put_nibbles(struct base_buf *buf, uint64_t number, const struct modi
 static bool put_number(struct base_buf *buf, uint32_t number, const struct modifier *modifier)
 {
     int64_t value = (int64_t)number + modifier->offset;
-    if (value < 0)
+    if (value < 0 && modifier->base != 'd')
         return false;
     int width = (int)modifier->width;
     switch (modifier->base) {
@@ -129,7 +129,7 @@ static bool put_number(struct base_buf *buf, uint32_t number, const struct modif
         put_nibbles(buf, (uint64_t)value, modifier);
         break;
     default:
-        base_buf_printf(buf, "%0*llu", width, (unsigned long long)value);
+        base_buf_printf(buf, "%0*lld", width, (long long)value);
     }
     return true;
 }
@@ -157,7 +157,7 @@ static const char *expand(struct base_buf *buf, const struct dns_token *token, u
             if (modified && !read_modifier(text, length, &at, &modifier))
                 return "has a ${offset,width,base} that is not well formed";
             if (!put_number(buf, number, &modifier))
-                return "gives a number below zero";
+                return "gives a number below zero, which only base d can write";
         }
     }
     return NULL;
@@ -242,6 +242,75 @@ static void generate(struct dns_zonefile_parser *parser, const struct range *ran
     base_buf_free(&buf);
 }
 
+/* Data in one quoted word are what stands in the quotes, as BIND has it: "10 mail$" for an MX. */
+struct data {
+    uint8_t *text;
+    struct dns_tokens words;
+};
+
+static void free_data(struct data *data)
+{
+    free(data->text);
+    free(data->words.items);
+}
+
+/* Reads the words in a quoted one. BASE_EFORMAT: there is no entry in it. */
+static int unquote(struct dns_zonefile_parser *parser, const struct dns_token *token,
+                   struct data *data, size_t *count)
+{
+    struct dns_lexer *lexer = malloc(sizeof(*lexer));
+    struct dns_entry entry;
+    size_t length = 0;
+    data->text = malloc(token->length + DNS_LEXER_PADDING);
+    if (lexer == NULL || data->text == NULL) {
+        free(lexer);
+        return BASE_ENOMEM;
+    }
+    for (uint32_t i = 0; i < token->length; i++) {
+        if (token->text[i] == '\\' && i + 1 < token->length && token->text[i + 1] == '"')
+            i++;
+        data->text[length++] = (uint8_t)token->text[i];
+    }
+    memset(data->text + length, '\n', DNS_LEXER_PADDING);
+    dns_lexer_start(lexer, parser->reader->kernel, data->text, length, true, token->line,
+                    parser->reader->options.entry_max);
+    enum dns_entry_status status = dns_lexer_next(lexer, &data->words, &entry);
+    free(lexer);
+    if (status == DNS_ENTRY_NOMEM)
+        return BASE_ENOMEM;
+    if (status != DNS_ENTRY_FOUND)
+        return BASE_EFORMAT;
+    parser->joined |= entry.joined;
+    for (size_t i = 0; i < entry.count; i++)
+        data->words.items[i].column += token->column;
+    *count = entry.count;
+    return BASE_OK;
+}
+
+/* The words of the template, malloc'ed, with those in the quotes in the place of the quoted one. */
+static struct dns_token *templates_of(struct dns_zonefile_parser *parser,
+                                      const struct dns_token *tokens, size_t count,
+                                      struct data *data, size_t *template_count)
+{
+    const struct dns_token *last = &tokens[count - 1];
+    uint16_t type;
+    size_t more = 0;
+    bool quoted = last->quoted && !last[-1].quoted &&
+                  dns_type_from_text(last[-1].text, last[-1].length, &type) == BASE_OK;
+    int error = quoted ? unquote(parser, last, data, &more) : BASE_EFORMAT;
+    struct dns_token *templates =
+        error == BASE_ENOMEM ? NULL : malloc((count + more) * sizeof(*templates));
+    if (templates == NULL) {
+        parser->error = BASE_ENOMEM;
+        return NULL;
+    }
+    memcpy(templates, tokens, count * sizeof(*templates));
+    if (error == BASE_OK)
+        memcpy(templates + count - 1, data->words.items, more * sizeof(*templates));
+    *template_count = error == BASE_OK ? count - 1 + more : count;
+    return templates;
+}
+
 void dns_zonefile_generate(struct dns_zonefile_parser *parser, const struct dns_token *tokens,
                            size_t count)
 {
@@ -254,11 +323,16 @@ void dns_zonefile_generate(struct dns_zonefile_parser *parser, const struct dns_
     }
     if (!within_budget(parser, &tokens[1], ((uint64_t)range.stop - range.start) / range.step + 1))
         return;
-    struct dns_token *words = malloc(count * sizeof(*words));
-    if (words == NULL) {
+    struct data data = {.text = NULL};
+    size_t template_count = 0;
+    struct dns_token *templates =
+        templates_of(parser, tokens + 1, count - 1, &data, &template_count);
+    struct dns_token *words = templates == NULL ? NULL : malloc(template_count * sizeof(*words));
+    if (words != NULL)
+        generate(parser, &range, templates, template_count, words);
+    else
         parser->error = BASE_ENOMEM;
-        return;
-    }
-    generate(parser, &range, tokens + 1, count - 1, words);
     free(words);
+    free(templates);
+    free_data(&data);
 }

@@ -156,7 +156,8 @@ struct dns_zonefile_parser {
     bool run_open;
     size_t run_count;
     const uint8_t *run_end;
-    int error; /* BASE_ENOMEM sticks */
+    bool joined; /* a word of the entry has a quoted part */
+    int error;   /* BASE_ENOMEM sticks */
 };
 
 /* Parses text into parser->piece, starting from parser->state. An entry that the end of the text
@@ -176,6 +177,12 @@ void dns_zonefile_include(struct dns_zonefile_parser *parser, const struct dns_t
 void dns_zonefile_generate(struct dns_zonefile_parser *parser, const struct dns_token *tokens,
                            size_t count);
 
+/* Words with quoted parts, key="some value", are one word in the data of SVCB and HTTPS (RFC 9460
+ * section 2.1), and elsewhere several, as BIND and NSD read them. Gives the words of rdata,
+ * malloc'ed; NULL: the sticky error is set. */
+struct dns_token *dns_zonefile_split(struct dns_zonefile_parser *parser,
+                                     const struct dns_token *tokens, size_t count,
+                                     size_t *split_count);
 /* The origin for names; NULL when there is none. */
 const uint8_t *dns_zonefile_origin(struct dns_zonefile_parser *parser);
 void dns_zonefile_finding(struct dns_zonefile_parser *parser, enum base_finding_code code,

@@ -79,6 +79,7 @@ void dns_zonefile_parse(struct dns_zonefile_parser *parser, struct dns_lexer *le
     while (parser->error == BASE_OK) {
         switch (dns_lexer_next(lexer, &parser->scratch->tokens, &entry)) {
         case DNS_ENTRY_FOUND:
+            parser->joined = entry.joined;
             if (!entry.inherits && entry.tokens[0].length > 0 && entry.tokens[0].text[0] == '$' &&
                 !entry.tokens[0].quoted)
                 dns_zonefile_parse_directive(parser, entry.tokens, entry.count);

@@ -272,8 +272,8 @@ static void test_quotes(void **state)
     check("a 300 TXT \"a\nb 300 A 192.0.2.1\n", "b.example. 300 A 192.0.2.1\nsyntax.quote 1:11\n");
     check("a 300 TXT ( \"a\n b\" )\nb 300 A 192.0.2.1\n",
           "b.example. 300 A 192.0.2.1\nsyntax.quote 1:13\n");
-    check("a 300 TXT a\"b\" c\nb 300 A 192.0.2.1\n",
-          "b.example. 300 A 192.0.2.1\nsyntax.quote 1:12\n");
+    check("a 300 TXT x=\"b c\"d \\\"e\nb\"c\" 300 A 192.0.2.1\n",
+          "a.example. 300 TXT \"x=\" \"b c\" \"d\" \"\\\"e\"\nsyntax.quote 2:2\n");
     check("a 300 HTTPS 1 . alpn=\"h2,h3\" port=53\n",
           "a.example. 300 HTTPS 1 . alpn=\"h2,h3\" port=53\n");
 }
@@ -463,15 +463,17 @@ static void test_generate(void **state)
     check("$GENERATE 0-20/10 h${5,3} 300 A 192.0.2.${1}\n",
           "h005.example. 300 A 192.0.2.1\nh015.example. 300 A 192.0.2.11\nh025.example. 300 A "
           "192.0.2.21\n");
-    check("$GENERATE 10-10 a${0,0,x}b${0,4,X}c${0,3,o}d${-10,2,d} 300 TXT \"$$ \\$ x$\"\n",
+    check("$GENERATE 10-10 a${0,0,x}b${0,4,X}c${0,3,o}d${-10,2,d} 300 TXT \"\\\"$$ \\$ x$\\\"\"\n",
           "aab000Ac012d00.example. 300 TXT \"$ $ x10\"\n");
+    check("$GENERATE 1-1 a${-3}$ 300 MX \"10 m$\"\n$GENERATE 1-1 b 300 TXT \"x \\\"y z$\\\"\"\n",
+          "a-21.example. 300 MX 10 m1.example.\nb.example. 300 TXT \"x\" \"y z1\"\n");
     check("$GENERATE 18-18 ${0,5,n}.ip6 300 PTR h$\n", "2.1.0.ip6.example. 300 PTR h18.example.\n");
     check("$GENERATE 1-2 a$ 300 CNAME b$\n  300 A 192.0.2.1\n",
           "a1.example. 300 CNAME b1.example.\na2.example. 300 CNAME b2.example.\na2.example. 300 A "
           "192.0.2.1\n");
     check(
         "$GENERATE 3-1 a$ A 192.0.2.1\n$GENERATE 1-2/0 a$ A 192.0.2.1\n$GENERATE x a$ A 192.0.2.1\n"
-        "$GENERATE 1-2 a$\n$GENERATE 1-2 a${1 A 192.0.2.1\n$GENERATE 1-2 a${-3} A 192.0.2.1\n",
+        "$GENERATE 1-2 a$\n$GENERATE 1-2 a${1 A 192.0.2.1\n$GENERATE 1-2 a${-3,0,x} A 192.0.2.1\n",
         "syntax.generate 1:11\nsyntax.generate 2:11\nsyntax.generate 3:11\n"
         "syntax.directive 4:17\nsyntax.generate 5:15\nsyntax.generate 6:15\n");
     check("$GENERATE 0-4294967295 a$ 300 A 192.0.2.1\n$GENERATE 0-4294967296 a$ A 192.0.2.1\n",
