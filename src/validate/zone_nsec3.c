@@ -364,8 +364,9 @@ int validate_nsec3_check(struct verifier *verifier)
         return BASE_OK;
     struct collection collection = {.verifier = verifier};
     read_announcements(&collection);
-    report_unannounced(&collection);
     int error = collect_records(&collection);
+    if (error == BASE_OK)
+        report_unannounced(&collection);
     for (unsigned i = 0; i < collection.count && error == BASE_OK; i++)
         error = check_chain(&collection, &collection.chains[i]);
     if (error == BASE_OK)
