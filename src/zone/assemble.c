@@ -622,8 +622,10 @@ int zone_assemble(struct zone_assembly *assembly, struct base_findings *findings
     if (error == BASE_OK) {
         close_up(&work);
         find_soa(assembly->zone);
-        error = zone_mark_occluded(assembly->zone, workers);
+        error = zone_make_guide(assembly->zone);
     }
+    if (error == BASE_OK)
+        error = zone_mark_occluded(assembly->zone, workers);
     free_work(&work, findings, workers);
     return error;
 }

@@ -109,6 +109,8 @@ struct zone_assembly {
 };
 int zone_assemble(struct zone_assembly *assembly, struct base_findings *findings);
 
+/* Makes the zone's guide from its nodes. */
+int zone_make_guide(struct zone *zone);
 /* Sets the flags that depend on nodes above, on all threads. */
 int zone_mark_occluded(struct zone *zone, unsigned threads);
 

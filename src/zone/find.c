@@ -2,7 +2,48 @@
 #include "base/error.h"
 #include "zone/assemble.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#define GUIDE_STEP 16
+
+int zone_make_guide(struct zone *zone)
+{
+    size_t count = zone->node_count / GUIDE_STEP;
+    zone->guide = malloc((count + 1) * sizeof(*zone->guide));
+    if (zone->guide == NULL)
+        return BASE_ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        zone->guide[i] = zone->nodes[i * GUIDE_STEP].key_prefix;
+    return BASE_OK;
+}
+
+/* The number of elements, of which there are `count` in ascending order, that are less. */
+static size_t count_less(const uint64_t *guide, size_t count, uint64_t prefix)
+{
+    const uint64_t *first = guide;
+    while (count > 0) {
+        size_t half = count / 2;
+        bool less = first[half] < prefix;
+        first = less ? first + half + 1 : first;
+        count = less ? count - half - 1 : half;
+    }
+    return (size_t)(first - guide);
+}
+
+/* Narrows the nodes [*low, *high) in which a prefix can be. The guide is small enough to stay in
+ * the cache, which the nodes are not. */
+static void narrow(const struct zone *zone, uint64_t prefix, size_t *low, size_t *high)
+{
+    size_t count = zone->node_count / GUIDE_STEP;
+    size_t less = count_less(zone->guide, count, prefix);
+    size_t equal = 0;
+    if (less < count && zone->guide[less] == prefix)
+        equal = prefix == UINT64_MAX ? count - less
+                                     : count_less(zone->guide + less, count - less, prefix + 1);
+    *low = less > 0 ? (less - 1) * GUIDE_STEP : 0;
+    *high = less + equal < count ? (less + equal) * GUIDE_STEP : zone->node_count;
+}
 
 /* The number of nodes that come before a name; *found says whether the next one is it. */
 static size_t seek(const struct zone *zone, const uint8_t *name, bool *found)
@@ -11,6 +52,8 @@ static size_t seek(const struct zone *zone, const uint8_t *name, bool *found)
     size_t length = dns_name_key(key, name, zone->apex_labels);
     uint64_t prefix = zone_key_prefix(key, length);
     size_t low = 0, high = zone->node_count;
+    if (zone->guide != NULL)
+        narrow(zone, prefix, &low, &high);
     *found = false;
     while (low < high) {
         size_t middle = (low + high) / 2;

@@ -70,6 +70,7 @@ void zone_release(struct zone *zone)
     free(zone->rrsets);
     free(zone->rrs);
     free(zone->files);
+    free(zone->guide);
     free(zone);
 }
 

@@ -61,6 +61,7 @@ struct zone {
     size_t file_count;
     struct zone_storage **storage;
     size_t storage_count;
+    uint64_t *guide; /* key_prefix of every 16th node: makes zone_find faster, may be NULL */
 };
 
 /* Builds a zone from batches (whose memory it takes over) with origin `apex`. Sorting, grouping,
