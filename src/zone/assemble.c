@@ -12,6 +12,7 @@
 #include "base/thread.h"
 #include "zone/gather.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -260,12 +261,15 @@ static int limit_soa(struct maker *maker, const struct zone_node *node, const st
     if (*count == 1)
         return BASE_OK;
     const struct dns_rr *first = written_first(rrs, *count);
+    char line[32] = "";
+    if (first->line != 0)
+        snprintf(line, sizeof(line), " (line %u)", first->line);
     int error = BASE_OK;
     for (size_t i = 0; i < *count && error == BASE_OK; i++) {
         if (rrs[i] != first)
-            error = report(maker, ZONE_SOA_MULTIPLE, node->name, rrs[i],
-                           "another SOA record, different from the one on line %u; it is left out",
-                           first->line);
+            error =
+                report(maker, ZONE_SOA_MULTIPLE, node->name, rrs[i],
+                       "another SOA record, different from the first one%s; it is left out", line);
     }
     rrs[0] = first;
     *count = 1;

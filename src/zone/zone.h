@@ -137,10 +137,12 @@ int zone_batch_add(struct zone_batch_writer *writer, const uint8_t *owner, uint1
 /*
  * Assembly: for a maker that knows order and sizes beforehand (the signer). zone_make gives a zone
  * with the apex, files and serial of `like` and uninitialised arrays of these sizes; the maker
- * fills nodes, rrsets and rrs, from several threads if it likes, and sets `soa` and `serial`. The
- * memory its records live in is given by zone_share (all that `from` holds: the records stay where
- * they are) and zone_adopt (an arena, which is empty afterwards). On failure nothing is taken over.
- * BASE_ENOMEM; BASE_ELIMIT: more RRsets or records than the arrays can index.
+ * fills nodes, rrsets and rrs, from several threads if it likes, and sets `soa` and `serial`.
+ * Slices lie one behind the other without gaps, and each node has at least one RRset, each RRset
+ * one record; all records of a set (RRSIG excepted) have the TTL of the set. The memory its records
+ * live in is given by zone_share (all that `from` holds: the records stay where they are) and
+ * zone_adopt (an arena, which is empty afterwards). On failure nothing is taken over. BASE_ENOMEM;
+ * BASE_ELIMIT: more RRsets or records than the arrays can index.
  */
 int zone_make(const struct zone *like, size_t node_count, size_t rrset_count, size_t rr_count,
               struct zone **out);
