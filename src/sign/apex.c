@@ -288,7 +288,7 @@ static int make_zonemd(struct sign_job *job, uint32_t ttl)
 
 static bool is_made(uint16_t type)
 {
-    return dns_type_is_dnssec(type) || type == DNS_TYPE_SOA || type == DNS_TYPE_DNSKEY ||
+    return sign_type_dropped(type) || type == DNS_TYPE_SOA || type == DNS_TYPE_DNSKEY ||
            type == DNS_TYPE_CDS || type == DNS_TYPE_CDNSKEY || type == DNS_TYPE_ZONEMD;
 }
 

@@ -43,7 +43,7 @@ static int scan_chunk(void *context, size_t chunk, unsigned number)
         const struct zone_node *node = &zone->nodes[i];
         for (unsigned s = 0; s < node->rrset_count; s++) {
             const struct zone_rrset *set = &zone->rrsets[node->first_rrset + s];
-            if (dns_type_is_dnssec(set->type))
+            if (sign_type_dropped(set->type))
                 worker->dropped += set->count;
         }
         if (sign_node_in_chain(job, i)) {

@@ -218,6 +218,8 @@ static int compare_previous(const struct zone_node *old, const struct piece *pie
 {
     if (old->key_prefix != piece->key_prefix)
         return old->key_prefix < piece->key_prefix ? -1 : 1;
+    if (dns_name_equal(old->name, piece->name))
+        return 0;
     return dns_name_compare(old->name, piece->name);
 }
 
@@ -438,6 +440,20 @@ static size_t next_in_chain(const struct sign_job *job, size_t index)
     return 0;
 }
 
+/* Names and records lie where they were read, which may be anywhere; the arrays say early where. */
+#define AHEAD 8
+
+static void prefetch_node(const struct zone *zone, size_t index)
+{
+    if (index >= zone->node_count)
+        return;
+    const struct zone_node *node = &zone->nodes[index];
+    __builtin_prefetch(node->name);
+    const struct zone_rrset *set = &zone->rrsets[node->first_rrset];
+    for (unsigned i = 0; i < node->rrset_count && i < 4; i++)
+        __builtin_prefetch(zone->rrs[set[i].first_rr]);
+}
+
 static int emit_task(void *context, size_t index, unsigned number)
 {
     struct sign_job *job = context;
@@ -451,12 +467,15 @@ static int emit_task(void *context, size_t index, unsigned number)
     struct piece piece;
     size_t previous = SIZE_MAX;
     while (walk_next(&walk, &piece)) {
-        sign_owner_set(job, piece.name, &emission.owner);
+        const struct zone_node *old = NULL;
         if (job->previous != NULL) {
             if (previous == SIZE_MAX)
                 previous = previous_begin(job, &piece);
-            emission.owner.previous = previous_node(job, &piece, &previous);
+            old = previous_node(job, &piece, &previous);
+            prefetch_node(job->previous, previous + AHEAD);
         }
+        prefetch_node(job->zone, walk.node + AHEAD);
+        emission.owner = sign_owner_make(piece.name, old);
         size_t next = has_nsec(job, &piece) ? next_in_chain(job, piece.node) : SIZE_MAX;
         int status = put_piece(&emission, &piece, next);
         if (status != BASE_OK)

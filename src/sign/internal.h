@@ -157,6 +157,12 @@ uint32_t sign_serial_next(enum sign_serial policy, uint32_t input, const uint32_
                           base_time now);
 
 /* view.c */
+/* The types that signing drops and makes anew; on the way of every RRset. */
+static inline bool sign_type_dropped(uint16_t type)
+{
+    return type == DNS_TYPE_RRSIG || type == DNS_TYPE_NSEC || type == DNS_TYPE_NSEC3 ||
+           type == DNS_TYPE_NSEC3PARAM;
+}
 /* Has the node anything but DNSSEC records? */
 bool sign_node_live(const struct sign_job *job, size_t index);
 /* Is it a member of the denial chain? */
@@ -181,13 +187,11 @@ const uint8_t *sign_hash_original(const struct sign_job *job, const struct sign_
 /* rrsig.c */
 /* An owner whose sets are being signed, and the node that the previous version has for it. */
 struct sign_owner {
-    uint8_t name[DNS_NAME_MAX]; /* lower case */
-    size_t length;
+    const uint8_t *name; /* any case */
     uint8_t labels;      /* as in an RRSIG: no root, no wildcard label */
-    uint32_t expiration; /* of new signatures */
     const struct zone_node *previous;
 };
-void sign_owner_set(const struct sign_job *job, const uint8_t *name, struct sign_owner *owner);
+struct sign_owner sign_owner_make(const uint8_t *name, const struct zone_node *previous);
 /* Is the set in the previous version with the same content and TTL? */
 bool sign_set_unchanged(const struct sign_job *job, const struct sign_owner *owner,
                         const struct sign_set *set);

@@ -22,17 +22,18 @@ static uint32_t name_share(const uint8_t *name, size_t length)
     return (uint32_t)(hash >> 32);
 }
 
-void sign_owner_set(const struct sign_job *job, const uint8_t *name, struct sign_owner *owner)
+struct sign_owner sign_owner_make(const uint8_t *name, const struct zone_node *previous)
+{
+    unsigned labels = dns_name_labels(name) - dns_name_is_wildcard(name);
+    return (struct sign_owner){name, (uint8_t)labels, previous};
+}
+
+/* When new signatures of a name expire; the name in lower case. */
+static uint32_t expiration(const struct sign_job *job, const uint8_t *name, size_t length)
 {
     const struct sign_policy *policy = job->policy;
-    owner->length = dns_name_lower(owner->name, name);
-    unsigned labels = dns_name_labels(name);
-    owner->labels = (uint8_t)(labels - dns_name_is_wildcard(name));
-    uint32_t early = 0;
-    if (policy->jitter != 0)
-        early = name_share(owner->name, owner->length) % policy->jitter;
-    owner->expiration = (uint32_t)(job->request->now + policy->validity - early);
-    owner->previous = NULL;
+    uint32_t early = policy->jitter != 0 ? name_share(name, length) % policy->jitter : 0;
+    return (uint32_t)(job->request->now + policy->validity - early);
 }
 
 size_t sign_role_count(const struct sign_job *job, unsigned role)
@@ -124,22 +125,24 @@ static const struct dns_rr *find_kept(const struct sign_job *job, const struct s
 static int build_data(const struct sign_job *job, struct base_buf *data,
                       const struct sign_owner *owner, const struct sign_set *set)
 {
+    uint8_t name[DNS_NAME_MAX];
+    size_t length = dns_name_lower(name, owner->name);
     base_buf_reset(data);
     base_buf_u16(data, set->type);
     base_buf_u8(data, 0);
     base_buf_u8(data, owner->labels);
     base_buf_u32(data, set->ttl);
-    base_buf_u32(data, owner->expiration);
+    base_buf_u32(data, expiration(job, name, length));
     base_buf_u32(data, job->inception);
     base_buf_u16(data, 0);
     base_buf_append(data, job->apex, job->apex_length);
     for (unsigned i = 0; i < set->count; i++) {
         const struct dns_rr *rr = set->rrs[i];
-        uint8_t *at = base_buf_reserve(data, owner->length + 10u + rr->length);
+        uint8_t *at = base_buf_reserve(data, length + 10u + rr->length);
         if (at == NULL)
             break;
-        memcpy(at, owner->name, owner->length);
-        uint8_t *fixed = at + owner->length;
+        memcpy(at, name, length);
+        uint8_t *fixed = at + length;
         base_store_u16(fixed, set->type);
         base_store_u16(fixed + 2, DNS_CLASS_IN);
         base_store_u32(fixed + 4, set->ttl);
@@ -148,7 +151,7 @@ static int build_data(const struct sign_job *job, struct base_buf *data,
             memcpy(fixed + 10, rr->rdata, rr->length);
         else
             dns_rdata_canonical(rr->type, rr->rdata, rr->length, fixed + 10);
-        data->length += owner->length + 10u + rr->length;
+        data->length += length + 10u + rr->length;
     }
     return data->error;
 }

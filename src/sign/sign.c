@@ -181,9 +181,7 @@ static bool rest_unchanged(const struct sign_job *job)
 /* Signs a set of the apex whose place was left free. */
 static int sign_deferred(struct sign_job *job, uint16_t type, size_t at)
 {
-    struct sign_owner owner;
-    sign_owner_set(job, job->apex, &owner);
-    owner.previous = previous_apex(job);
+    struct sign_owner owner = sign_owner_make(job->apex, previous_apex(job));
     const struct sign_set *set = apex_set(job, type);
     return sign_set_signatures(job, &job->workers[0], &owner, set,
                                sign_set_unchanged(job, &owner, set), &job->out->rrs[at]);

@@ -13,7 +13,7 @@ bool sign_node_live(const struct sign_job *job, size_t index)
     const struct zone_node *node = &job->zone->nodes[index];
     const struct zone_rrset *sets = &job->zone->rrsets[node->first_rrset];
     for (unsigned i = 0; i < node->rrset_count; i++)
-        if (!dns_type_is_dnssec(sets[i].type))
+        if (!sign_type_dropped(sets[i].type))
             return true;
     return false;
 }
@@ -40,7 +40,7 @@ size_t sign_node_view(const struct sign_job *job, size_t index, struct sign_set 
     size_t count = 0;
     for (unsigned i = 0; i < node->rrset_count; i++) {
         const struct zone_rrset *set = &zone->rrsets[node->first_rrset + i];
-        if (dns_type_is_dnssec(set->type))
+        if (sign_type_dropped(set->type))
             continue;
         bool covered = signs && (!cut || set->type == DNS_TYPE_DS);
         sets[count++] = (struct sign_set){.rrs = &zone->rrs[set->first_rr],
