@@ -67,6 +67,8 @@ static void dispatch_row(struct dispatch *dispatch, const struct check_row *row)
     for (const uint16_t *type = row->types; *type != 0; type++) {
         if (*type < TYPES_MAX)
             dispatch->by_type[*type] |= bit;
+        else
+            dispatch->other |= bit;
     }
 }
 
@@ -342,7 +344,7 @@ void check_say_sums(struct check *check, const struct check_sum sums[CHECK_SUMS]
             check_add(check, rows[i].code, sums[i].rr, "%zu %s; %s %s", sums[i].count, rows[i].what,
                       rows[i].most, value);
         else
-            check_add(check, rows[i].code, sums[i].rr, "%zu %s; this is the first", sums[i].count,
+            check_add(check, rows[i].code, sums[i].rr, "%zu %s; this is one of them", sums[i].count,
                       rows[i].what);
     }
 }

@@ -23,8 +23,17 @@ static bool is_bad_idna_label(const uint8_t *label)
     return false;
 }
 
+static bool is_checked_as_host(const struct check *check)
+{
+    return check_rrset(check, DNS_TYPE_A) != NULL || check_rrset(check, DNS_TYPE_AAAA) != NULL ||
+           check_rrset(check, DNS_TYPE_MX) != NULL;
+}
+
 static void check_label(struct check *check, const uint8_t *label)
 {
+    if (label[1] == '-' && !is_checked_as_host(check))
+        CHECK_SAY(check, ZONE_LABEL_HYPHEN, NULL, "\"%s\" has a label that starts with a hyphen",
+                  check_text(check, check->node->name));
     if (label[1] == '*' && label[0] == 1 && label != check->node->name)
         CHECK_SAY(check, ZONE_WILDCARD_INSIDE, NULL, "\"%s\" has a * that is not its first label",
                   check_text(check, check->node->name));
@@ -34,12 +43,13 @@ static void check_label(struct check *check, const uint8_t *label)
                   check_text(check, label));
 }
 
-/* Every owner name once. Nearly all labels are neither * nor start with x. */
+/* Every owner name once. Nearly all labels are neither * nor start with x or a hyphen. */
 void check_owner(struct check *check)
 {
     const uint8_t *name = check->node->name;
     for (const uint8_t *label = name; *label != 0; label += *label + 1) {
-        bool candidate = (label[0] == 1 && label[1] == '*') || (label[1] | 0x20) == 'x';
+        bool candidate =
+            (label[0] == 1 && label[1] == '*') || (label[1] | 0x20) == 'x' || label[1] == '-';
         if (candidate && dns_name_labels(label) > check->zone->apex_labels)
             check_label(check, label);
     }
@@ -87,8 +97,15 @@ static void check_rrset_limits(struct check *check, const struct zone_rrset *rrs
 static void check_obsolete(struct check *check, const struct zone_rrset *rrset)
 {
     char type[DNS_TYPE_TEXT];
-    CHECK_SAY(check, ZONE_TYPE_OBSOLETE, check_rr(check, rrset, 0), "%s records are obsolete",
-              dns_type_text(type, rrset->type));
+    if (rrset->type > UINT8_MAX && rrset->type != CHECK_TYPE_DLV)
+        return; /* the row is for all large types */
+    dns_type_text(type, rrset->type);
+    if (rrset->type == CHECK_TYPE_MD || rrset->type == CHECK_TYPE_MF)
+        CHECK_SAY(check, ZONE_TYPE_WITHDRAWN, check_rr(check, rrset, 0),
+                  "%s records are replaced by MX", type);
+    else
+        CHECK_SAY(check, ZONE_TYPE_OBSOLETE, check_rr(check, rrset, 0), "%s records are obsolete",
+                  type);
 }
 
 /* Owners that must be host names (RFC 1123 section 2.1). _msdcs and its like hold addresses. */
@@ -139,7 +156,7 @@ const struct check_row check_limit_rows[] = {
     /* 7 8 9: MB MG MR; 10: NULL; 27: GPOS; 254: MAILA */
     {check_obsolete,
      {CHECK_TYPE_MD, CHECK_TYPE_MF, CHECK_TYPE_WKS, CHECK_TYPE_NXT, CHECK_TYPE_A6, DNS_TYPE_SIG, 7,
-      8, 9, 10, 27, 254},
+      8, 9, 10, 27, 254, CHECK_TYPE_DLV},
      false},
     {check_host_owner, {DNS_TYPE_A, DNS_TYPE_AAAA, DNS_TYPE_MX}, true},
     {check_alike, {DNS_TYPE_SVCB, DNS_TYPE_HTTPS, CHECK_TYPE_LP, DNS_TYPE_DSYNC}, false},

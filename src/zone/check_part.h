@@ -16,6 +16,7 @@ enum check_type {
     CHECK_TYPE_MD = 3,
     CHECK_TYPE_MF = 4,
     CHECK_TYPE_WKS = 11,
+    CHECK_TYPE_MINFO = 14,
     CHECK_TYPE_RP = 17,
     CHECK_TYPE_AFSDB = 18,
     CHECK_TYPE_RT = 21,
@@ -24,6 +25,7 @@ enum check_type {
     CHECK_TYPE_CERT = 37,
     CHECK_TYPE_A6 = 38,
     CHECK_TYPE_LP = 107,
+    CHECK_TYPE_DLV = 32769,
 };
 
 /* Things said once for the whole zone: a count, and the record that shows it best. */
@@ -89,7 +91,8 @@ typedef void check_rrset_function(struct check *check, const struct zone_rrset *
 
 struct check_row {
     check_rrset_function *run;
-    uint16_t types[14]; /* ends with 0; the first 0: every type */
+    uint16_t types[14]; /* ends with 0; the first 0: every type. One of 264 or more stands for all
+                           of these: the function looks closer */
     bool glue;          /* look at it also where it is only glue */
 };
 

@@ -201,14 +201,14 @@ bool check_is_doubled(const struct check *check, const uint8_t *name)
 void check_host_target(struct check *check, const struct dns_rr *rr, const uint8_t *target)
 {
     char type[DNS_TYPE_TEXT];
-    if (*target == 0)
-        return;
+    if (*target == 0 && rr->type != DNS_TYPE_NS)
+        return; /* says that there is none */
     if (check_is_address_text(target))
         CHECK_SAY(check, ZONE_TARGET_IS_ADDRESS, rr,
                   "the %s record points to \"%s\", which is an "
                   "address written where a name belongs",
                   dns_type_text(type, rr->type), check_text(check, target));
-    else if (!check_is_host_name(target, false))
+    else if (*target == 0 || !check_is_host_name(target, false))
         CHECK_SAY(check, ZONE_TARGET_HOST_NAME, rr,
                   "the %s record points to \"%s\", which is not "
                   "a valid host name",
@@ -298,6 +298,27 @@ static void check_doubled_targets(struct check *check, const struct zone_rrset *
     }
 }
 
+/* A name that stands for a mailbox: behind the first label it is a host name. */
+static void check_mailbox(struct check *check, const struct dns_rr *rr, const uint8_t *mailbox)
+{
+    char type[DNS_TYPE_TEXT];
+    if (*mailbox != 0 && !check_is_host_name(dns_name_parent(mailbox, 1), false))
+        CHECK_SAY(check, ZONE_MAILBOX_NAME, rr,
+                  "the %s record has the mailbox \"%s\", whose domain is not a valid host name",
+                  dns_type_text(type, rr->type), check_text(check, mailbox));
+}
+
+/* RP has one, MINFO two. */
+static void check_mailboxes(struct check *check, const struct zone_rrset *rrset)
+{
+    for (unsigned i = 0; i < rrset->count; i++) {
+        const struct dns_rr *rr = check_rr(check, rrset, i);
+        check_mailbox(check, rr, rr->rdata);
+        if (rr->type == CHECK_TYPE_MINFO)
+            check_mailbox(check, rr, rr->rdata + dns_name_length(rr->rdata));
+    }
+}
+
 static void check_rp(struct check *check, const struct zone_rrset *rrset)
 {
     for (unsigned i = 0; i < rrset->count; i++) {
@@ -339,6 +360,7 @@ const struct check_row check_target_rows[] = {
       DNS_TYPE_DNAME, DNS_TYPE_NAPTR, DNS_TYPE_SVCB, DNS_TYPE_HTTPS, CHECK_TYPE_AFSDB,
       CHECK_TYPE_RP, CHECK_TYPE_KX},
      false},
+    {check_mailboxes, {CHECK_TYPE_RP, CHECK_TYPE_MINFO}, false},
     {check_rp, {CHECK_TYPE_RP}, false},
     {check_afsdb, {CHECK_TYPE_AFSDB}, false},
     {NULL, {0}, false},

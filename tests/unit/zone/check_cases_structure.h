@@ -118,7 +118,14 @@ static const struct check_case structure_cases[] = {
     {ZONE_TTL_LONG, "a 604801 TXT x", "a 604800 TXT x"},
     {ZONE_TTL_OVER_MARGIN, "a 400000 TXT x", "a 300000 TXT x"},
     {ZONE_TYPE_OBSOLETE, "a MB www", "a TXT x"},
-    {ZONE_TYPE_OBSOLETE, "a MD www", "a TYPE65400 \\# 1 00"},
+    {ZONE_TYPE_OBSOLETE, "a NULL \\# 1 00", "a TYPE65400 \\# 1 00"},
+    {ZONE_TYPE_OBSOLETE, "a DLV 1 13 1 0102030405060708090a0b0c0d0e0f1011121314",
+     "a TYPE32770 \\# 1 00"},
+    {ZONE_TYPE_WITHDRAWN, "a MD www", "a MX 10 www"},
+    {ZONE_MAILBOX_NAME, "@ RP joe.a_b .", "@ RP j_oe.a-b ."},
+    {ZONE_MAILBOX_NAME, "@ MINFO joe joe.a_b", "@ MINFO joe jim"},
+    {ZONE_LABEL_HYPHEN, "-a TXT x", "a-b TXT x"},
+    {ZONE_TARGET_HOST_NAME, "a NS .\na NS www", "@ MX 0 ."},
     {ZONE_RECORDS_ALIKE, "@ HTTPS 1 www\n@ HTTPS 1 WWW", "@ HTTPS 1 www\n@ HTTPS 2 WWW"},
 };
 
