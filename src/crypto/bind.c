@@ -163,7 +163,7 @@ static int public_point(const char *curve, const BIGNUM *scalar, uint8_t point[1
 static int ecdsa_from_scalar(const char *curve, const BIGNUM *scalar, EVP_PKEY **out)
 {
     uint8_t point[1 + 96];
-    size_t length;
+    size_t length = 0;
     int error = public_point(curve, scalar, point, &length);
     if (error != BASE_OK)
         return error;

@@ -318,36 +318,30 @@ static int compare_keys(const void *left, const void *right)
     return order != 0 ? order : memcmp(a->id, b->id, sizeof(a->id));
 }
 
-static int compare_tags(const void *left, const void *right)
+static void check_pair(struct reading *reading, const struct crypto_zone_key *a,
+                       const struct crypto_zone_key *b)
 {
-    const struct crypto_zone_key *const *a = left, *const *b = right;
-    int order = dns_name_compare((*a)->zone, (*b)->zone);
-    if (order == 0)
-        order = ((*a)->tag > (*b)->tag) - ((*a)->tag < (*b)->tag);
-    return order != 0 ? order : memcmp((*a)->id, (*b)->id, sizeof((*a)->id));
+    /* The same key twice is another matter. */
+    if (a->tag != b->tag || memcmp(a->id, b->id, sizeof(a->id)) == 0)
+        return;
+    char zone[DNS_NAME_TEXT];
+    crypto_keyplace_add(&reading->place, KEY_TAG_COLLISION, "",
+                        "two keys of %s have the tag %u: %s and %s", dns_name_text(zone, a->zone),
+                        a->tag, a->path, b->path);
+    reading->refused = true;
 }
 
-static int check_tags(struct reading *reading)
+/* The keys are sorted, so those of a zone lie together; a zone has few of them. */
+static void check_tags(struct reading *reading)
 {
-    const struct crypto_zone_key **keys = malloc((reading->key_count + 1) * sizeof(*keys));
-    if (keys == NULL)
-        return BASE_ENOMEM;
-    for (size_t i = 0; i < reading->key_count; i++)
-        keys[i] = &reading->keys[i];
-    qsort(keys, reading->key_count, sizeof(*keys), compare_tags);
-    for (size_t i = 1; i < reading->key_count; i++) {
-        const struct crypto_zone_key *a = keys[i - 1], *b = keys[i];
-        if (a->tag != b->tag || !dns_name_equal(a->zone, b->zone) ||
-            memcmp(a->id, b->id, sizeof(a->id)) == 0)
-            continue;
-        char zone[DNS_NAME_TEXT];
-        crypto_keyplace_add(&reading->place, KEY_TAG_COLLISION, "",
-                            "two keys of %s have the tag %u: %s and %s",
-                            dns_name_text(zone, a->zone), a->tag, a->path, b->path);
-        reading->refused = true;
+    for (size_t i = 0; i < reading->key_count; i++) {
+        const struct crypto_zone_key *key = &reading->keys[i];
+        for (size_t j = i + 1; j < reading->key_count; j++) {
+            if (!dns_name_equal(key->zone, reading->keys[j].zone))
+                break;
+            check_pair(reading, key, &reading->keys[j]);
+        }
     }
-    free(keys);
-    return BASE_OK;
 }
 
 static int read_all(struct reading *reading)
@@ -363,8 +357,8 @@ static int read_all(struct reading *reading)
     settle_roles(reading);
     if (reading->key_count > 1)
         qsort(reading->keys, reading->key_count, sizeof(*reading->keys), compare_keys);
-    error = check_tags(reading);
-    return error == BASE_OK && reading->refused ? BASE_EREFUSED : error;
+    check_tags(reading);
+    return reading->refused ? BASE_EREFUSED : BASE_OK;
 }
 
 int crypto_keydir_open(const char *path, const uint8_t *zone, struct base_findings *findings,

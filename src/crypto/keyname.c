@@ -12,7 +12,7 @@
 /* The name of a zone takes at most so many characters. A longer one is cut and ends with "~";
  * the digest in the name of the file still tells keys apart. */
 #define ZONE_TEXT_MAX 200
-#define ROOT          "@"
+#define ROOT          '@'
 
 static size_t encode_octet(char *out, uint8_t octet)
 {
@@ -46,8 +46,8 @@ static size_t own_zone(const uint8_t *zone, char out[3 * DNS_NAME_MAX])
 {
     size_t length = encode_zone(zone, out);
     if (length == 0) {
-        memcpy(out, ROOT, strlen(ROOT));
-        return strlen(ROOT);
+        out[0] = ROOT;
+        return 1;
     }
     if (length > ZONE_TEXT_MAX) {
         out[ZONE_TEXT_MAX] = '~';
@@ -74,16 +74,18 @@ static bool decode_octet(const char *text, size_t length, size_t *at, uint8_t *o
     if (length - *at < 3)
         return false;
     int high = hex_digit(text[*at + 1]), low = hex_digit(text[*at + 2]);
+    if (high < 0 || low < 0)
+        return false;
     *octet = (uint8_t)(high << 4 | low);
     *at += 3;
-    return high >= 0 && low >= 0;
+    return true;
 }
 
 int crypto_keyname_zone(const char *text, size_t length, uint8_t out[DNS_NAME_MAX])
 {
     uint8_t name[DNS_NAME_MAX];
     size_t used = 0, at = 0;
-    if (length == 1 && (text[0] == '.' || text[0] == ROOT[0])) {
+    if (length == 1 && (text[0] == '.' || text[0] == ROOT)) {
         out[0] = 0;
         return BASE_OK;
     }
