@@ -21,6 +21,7 @@ void dns_lexer_start(struct dns_lexer *lexer, const struct dns_scan_kernel *kern
     lexer->line_start = 0;
     lexer->line = line;
     lexer->scanned = 0;
+    lexer->segment = DNS_LEXER_SEGMENT;
     lexer->in_word = false;
     lexer->at = 0;
     lexer->count = 0;
@@ -30,6 +31,7 @@ static void seek_line(struct dns_lexer *lexer, size_t offset)
 {
     lexer->line_start = offset;
     lexer->scanned = offset;
+    lexer->segment = DNS_SCAN_BLOCK;
     lexer->in_word = false;
     lexer->at = 0;
     lexer->count = 0;
@@ -44,7 +46,7 @@ static __attribute__((noinline)) void refill(struct dns_lexer *lexer)
     lexer->at = 0;
     lexer->count = left;
     while (lexer->count < LOOKAHEAD && lexer->scanned < lexer->length) {
-        size_t blocks = DNS_LEXER_SEGMENT / DNS_SCAN_BLOCK;
+        size_t blocks = lexer->segment / DNS_SCAN_BLOCK;
         size_t rest = (lexer->length - lexer->scanned + DNS_SCAN_BLOCK - 1) / DNS_SCAN_BLOCK;
         if (blocks > rest)
             blocks = rest;
@@ -52,6 +54,8 @@ static __attribute__((noinline)) void refill(struct dns_lexer *lexer)
             lexer->kernel->index(lexer->text + lexer->scanned, blocks, (uint32_t)lexer->scanned,
                                  &lexer->in_word, lexer->tape + lexer->count);
         lexer->scanned += blocks * DNS_SCAN_BLOCK;
+        if (lexer->segment < DNS_LEXER_SEGMENT)
+            lexer->segment *= 2;
         /* Line feeds of the padding that share a block with the end of the text. */
         while (lexer->count > 0 && lexer->tape[lexer->count - 1] >= lexer->length)
             lexer->count--;

@@ -35,6 +35,7 @@ struct dns_lexer {
     size_t line_start; /* offset of the line that is being read */
     uint32_t line;
     size_t scanned; /* offset up to which the kernel has come */
+    size_t segment; /* bytes to classify next: few after a jump, in case another one follows */
     bool in_word;
     size_t at; /* next position on the tape */
     size_t count;

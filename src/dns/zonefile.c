@@ -547,6 +547,7 @@ int dns_zonefile_read_tuned(const char *path, const void *data, size_t length,
                               .source.fd = -1};
     size_t errors_before = findings->totals[BASE_ERROR];
     fill_options(&reading, options, tuning);
+    reading.feed.entry_max = reading.reader.options.entry_max;
     set_first_state(&reading);
     int error = prepare(&reading);
     if (error == BASE_OK)

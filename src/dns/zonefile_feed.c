@@ -14,21 +14,33 @@ void dns_zonefile_feed_free(struct dns_zonefile_feed *feed)
     feed->tail_length = feed->tail_capacity = 0;
 }
 
+/* Room for `length` octets in all. */
+static int make_room(struct dns_zonefile_feed *feed, size_t length)
+{
+    size_t need = length + DNS_LEXER_PADDING;
+    if (need <= feed->tail_capacity)
+        return BASE_OK;
+    uint8_t *tail = realloc(feed->tail, need);
+    if (tail == NULL)
+        return BASE_ENOMEM;
+    feed->tail = tail;
+    feed->tail_capacity = need;
+    return BASE_OK;
+}
+
 int dns_zonefile_feed_keep(struct dns_zonefile_feed *feed, const uint8_t *text, size_t length,
                            uint32_t line)
 {
-    if (length + DNS_LEXER_PADDING > feed->tail_capacity) {
-        size_t capacity = length + DNS_LEXER_PADDING;
-        uint8_t *tail = realloc(feed->tail, capacity);
-        if (tail == NULL)
-            return BASE_ENOMEM;
-        feed->tail = tail;
-        feed->tail_capacity = capacity;
-    }
-    memcpy(feed->tail, text, length);
+    int error = make_room(feed, length);
+    if (error != BASE_OK)
+        return error;
+    memmove(feed->tail, text, length);
     memset(feed->tail + length, '\n', DNS_LEXER_PADDING);
     feed->tail_length = length;
     feed->tail_line = line;
+    /* Twice as much each time, so that all looking together stays in proportion to the text. */
+    size_t most = feed->entry_max + 1;
+    feed->worth = length < most / 2 ? 2 * length : most;
     return BASE_OK;
 }
 
@@ -71,14 +83,14 @@ int dns_zonefile_feed(struct dns_zonefile_feed *feed, const struct dns_zonefile_
     if (feed->tail_length == 0)
         return parse(feed, block->text, block->length, block->final, block->line);
     size_t length = feed->tail_length + block->length;
-    uint8_t *text = malloc(length + DNS_LEXER_PADDING);
-    if (text == NULL)
-        return BASE_ENOMEM;
-    memcpy(text, feed->tail, feed->tail_length);
-    memcpy(text + feed->tail_length, block->text, block->length + DNS_LEXER_PADDING);
-    int error = parse(feed, text, length, block->final, feed->tail_line);
-    free(text);
-    return error;
+    int error = make_room(feed, length);
+    if (error != BASE_OK)
+        return error;
+    memcpy(feed->tail + feed->tail_length, block->text, block->length + DNS_LEXER_PADDING);
+    feed->tail_length = length;
+    if (length < feed->worth && !block->final)
+        return BASE_OK;
+    return parse(feed, feed->tail, length, block->final, feed->tail_line);
 }
 
 void dns_zonefile_source_notes(struct dns_zonefile_parser *parser,

@@ -132,7 +132,8 @@ static int read_file(struct dns_zonefile_parser *parser, int fd)
     }
     struct dns_zonefile_source source;
     struct dns_zonefile_block block = {0};
-    struct dns_zonefile_feed feed = {.parser = parser, .lexer = lexer};
+    struct dns_zonefile_feed feed = {
+        .parser = parser, .lexer = lexer, .entry_max = reader->options.entry_max};
     dns_zonefile_source_open(&source, reader->kernel, fd, NULL, 0, reader->block_size,
                              reader->options.entry_max);
     int error = BASE_OK;

@@ -202,8 +202,10 @@ int dns_ttl_from_text(const char *text, size_t length, uint32_t *ttl);
 struct dns_zonefile_feed {
     struct dns_zonefile_parser *parser;
     struct dns_lexer *lexer;
+    size_t entry_max;
     uint8_t *tail; /* an entry whose end has not been seen */
     size_t tail_length, tail_capacity;
+    size_t worth; /* octets at which it is worth to look at the tail again */
     uint32_t tail_line;
 };
 /* Parses `block` behind what went before. */

@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* How far back from its end a block is searched for a line that starts an entry. */
+/* How many lines back from its end, and how far, a block is searched for one that starts an entry.
+ */
+#define CUT_LINES  1000
 #define CUT_SEARCH (64 * 1024)
 
 void dns_zonefile_source_open(struct dns_zonefile_source *source,
@@ -110,7 +112,8 @@ static size_t find_cut(const uint8_t *text, size_t length)
         return 0;
     size_t cut = (size_t)(last - text) + 1;
     size_t bottom = length > CUT_SEARCH ? length - CUT_SEARCH : 0;
-    for (size_t at = cut; at > bottom;) {
+    unsigned lines = 0;
+    for (size_t at = cut; at > bottom && lines < CUT_LINES; lines++) {
         if (at < length && text[at] != '$' && dns_scan_starts_entry(text[at]))
             return at;
         const uint8_t *before = memrchr(text, '\n', at - 1);
