@@ -62,8 +62,13 @@ static int parse(struct dns_zonefile_feed *feed, const uint8_t *text, size_t len
 static int feed_overlong(struct dns_zonefile_feed *feed, const struct dns_zonefile_block *block)
 {
     struct dns_zonefile_parser *parser = feed->parser;
+    int error = BASE_OK;
+    /* What was kept may have grown to its end since it was last looked at. */
+    if (feed->tail_length > 0)
+        error = parse(feed, feed->tail, feed->tail_length, false, feed->tail_line);
     bool open = feed->tail_length > 0;
-    int error = open ? parse(feed, feed->tail, feed->tail_length, true, feed->tail_line) : BASE_OK;
+    if (open && error == BASE_OK)
+        error = parse(feed, feed->tail, feed->tail_length, true, feed->tail_line);
     if (error != BASE_OK)
         return error;
     dns_zonefile_finding(parser, SYNTAX_ENTRY_LENGTH, block->line, 1,

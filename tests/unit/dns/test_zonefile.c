@@ -620,6 +620,17 @@ static void test_long_lines(void **state)
     base_buf_free(&text);
 }
 
+/* An entry that was kept until it was worth another look ends before a line that is too long. */
+static void test_long_line_behind_entry(void **state)
+{
+    static const char text[] = "a 5 TXT (\n x\n y\n z )\n 5 TXT "
+                               "0123456789012345678901234567890123456789\n 5 TXT z\n";
+    struct dns_zonefile_options options = {.origin = example, .entry_max = 40};
+    check_options(text, &options,
+                  "a.example. 5 TXT \"x\" \"y\" \"z\"\nsyntax.entry-too-long 5:1\n"
+                  "syntax.no-owner 6:2\n");
+}
+
 static void test_many_fields(void **state)
 {
     struct base_buf text;
@@ -768,6 +779,7 @@ int main(void)
         cmocka_unit_test(test_include_root),
         cmocka_unit_test(test_unreadable),
         cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_long_line_behind_entry),
         cmocka_unit_test(test_many_fields),
         cmocka_unit_test(test_seams),
         cmocka_unit_test(test_noise),
