@@ -15,9 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define CHUNK_MIN      1024 /* names or runs */
 #define CHUNK_MAX      65536
+#define PAGE           4096u
+#define LARGE_PAGE     (2u << 20)
 #define CHUNKS_BY_HAND 32 /* chunks for each worker, so that all end at about the same time */
 
 struct chunk {
@@ -153,6 +156,16 @@ static int measure_chunk(void *context, size_t index, unsigned worker)
     return BASE_OK;
 }
 
+/* Asks for large pages: the array will be filled from one end to the other, and then read from
+ * everywhere. It is only a hint. */
+static void use_large_pages(void *array, size_t size)
+{
+    uintptr_t first = ((uintptr_t)array + PAGE - 1) & ~(uintptr_t)(PAGE - 1);
+    uintptr_t end = ((uintptr_t)array + size) & ~(uintptr_t)(PAGE - 1);
+    if (end > first && end - first >= LARGE_PAGE)
+        madvise((void *)first, end - first, MADV_HUGEPAGE);
+}
+
 static int allocate(struct work *work)
 {
     struct zone *zone = work->zone;
@@ -172,6 +185,8 @@ static int allocate(struct work *work)
     zone->rrs = malloc((zone->rr_count + 1) * sizeof(*zone->rrs));
     if (zone->nodes == NULL || zone->rrsets == NULL || zone->rrs == NULL)
         return BASE_ENOMEM;
+    use_large_pages(zone->nodes, zone->node_count * sizeof(*zone->nodes));
+    use_large_pages(zone->rrs, zone->rr_count * sizeof(*zone->rrs));
     return BASE_OK;
 }
 
@@ -347,12 +362,12 @@ static int add_rrset(struct maker *maker, struct zone_node *node, const struct d
     return BASE_OK;
 }
 
-/* The flags that a node has on its own account. */
+/* The flags that a node has on its own account; ZONE_WILDCARD is set beforehand. */
 static uint16_t own_flags(const struct zone_node *node, const struct zone_rrset *rrsets,
                           size_t count)
 {
     bool apex = node->key_prefix == 0;
-    unsigned flags = apex ? ZONE_APEX : 0;
+    unsigned flags = node->flags | (apex ? ZONE_APEX : 0);
     bool nsec3 = false, other = false;
     for (size_t i = 0; i < count; i++) {
         switch (rrsets[i].type) {
@@ -375,8 +390,6 @@ static uint16_t own_flags(const struct zone_node *node, const struct zone_rrset 
     }
     if (nsec3 && !other)
         flags |= ZONE_NSEC3;
-    if (dns_name_is_wildcard(node->name))
-        flags |= ZONE_WILDCARD;
     return (uint16_t)flags;
 }
 
@@ -405,7 +418,8 @@ static void copy_node(struct maker *maker, const struct zone_node *from)
     const struct zone *base = maker->work->assembly->base;
     struct zone *zone = maker->work->zone;
     size_t first_rrset = maker->rrset;
-    *maker->node = (struct zone_node){.name = from->name, .key_prefix = from->key_prefix};
+    *maker->node = (struct zone_node){
+        .name = from->name, .key_prefix = from->key_prefix, .flags = from->flags & ZONE_WILDCARD};
     for (unsigned i = 0; i < from->rrset_count; i++) {
         const struct zone_rrset *rrset = &base->rrsets[from->first_rrset + i];
         if (!kept(maker->work->assembly, from, rrset))
@@ -453,13 +467,14 @@ static int gather_runs(struct zone_gather *gather, struct zone_run_cursor *curso
 
 /* The node of the run at the cursor, joined with the base's node of that name if there is one. */
 static int make_node(struct maker *maker, struct zone_gather *gather,
-                     const struct zone_node *base_node, const uint8_t *name, uint64_t prefix,
+                     const struct zone_node *base_node, const struct zone_run *run,
                      struct zone_run_cursor *cursor)
 {
     size_t first_rrset = maker->rrset;
     struct zone_node *node = maker->node;
-    *node = (struct zone_node){.name = base_node != NULL ? base_node->name : name,
-                               .key_prefix = prefix};
+    *node = (struct zone_node){.name = base_node != NULL ? base_node->name : run->name,
+                               .key_prefix = run->prefix,
+                               .flags = run->wildcard ? ZONE_WILDCARD : 0};
     gather->count = 0;
     int error = base_node != NULL ? gather_base(maker, gather, base_node) : BASE_OK;
     if (error == BASE_OK)
@@ -515,7 +530,7 @@ static int make_chunk(void *context, size_t index, unsigned worker)
                 break;
             copy_node(&maker, node);
         }
-        error = make_node(&maker, gather, equal, run.name, run.prefix, &cursor);
+        error = make_node(&maker, gather, equal, &run, &cursor);
         base_at += equal != NULL;
     }
     for (; error == BASE_OK && base_at < chunk->base_end; base_at++)

@@ -26,13 +26,20 @@ int zone_copy_files(struct zone *zone, const struct zone *like);
  * the padding cannot be mistaken for content. */
 uint64_t zone_key_prefix(const uint8_t *key, size_t length);
 
+/* Is the first label of the name "*"? It is the last one of the key, where it is its own octet. */
+static inline bool zone_key_is_wildcard(const uint8_t *key, size_t length)
+{
+    return length >= 2 && key[length - 2] == '*' && (length == 2 || key[length - 3] == 0);
+}
+
 /* A run with what is known of its place. */
 struct zone_run {
     const uint8_t *name;
     const struct dns_rr *first;
     uint64_t prefix;
     uint32_t count;
-    bool same; /* its owner is that of the run before */
+    bool same;     /* its owner is that of the run before */
+    bool wildcard; /* known from the key, so that the name need not be fetched */
 };
 #define ZONE_RUN_SAME_FLAG 1u /* the same in dns_run.flags, of runs that are used as they lie */
 
@@ -83,10 +90,8 @@ static inline struct zone_run zone_run_here(struct zone_run_cursor *cursor)
     size_t index = cursor->position - runs->starts[cursor->part];
     if (part->sorted != NULL) {
         /* What was read in another order lies anywhere in memory. */
-        if (cursor->position + 8 < runs->starts[cursor->part + 1]) {
+        if (cursor->position + 8 < runs->starts[cursor->part + 1])
             __builtin_prefetch(part->sorted[index + 8].first);
-            __builtin_prefetch(part->sorted[index + 8].name);
-        }
         return part->sorted[index];
     }
     const struct dns_run *run = &part->plain[index];
@@ -94,7 +99,8 @@ static inline struct zone_run zone_run_here(struct zone_run_cursor *cursor)
                              .first = run->first,
                              .prefix = zone_key_prefix(run->key, run->key_length),
                              .count = run->count,
-                             .same = (run->flags & ZONE_RUN_SAME_FLAG) != 0};
+                             .same = (run->flags & ZONE_RUN_SAME_FLAG) != 0,
+                             .wildcard = zone_key_is_wildcard(run->key, run->key_length)};
 }
 
 struct zone_assembly {

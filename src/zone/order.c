@@ -19,6 +19,7 @@
 #define BUCKETS_MAX       1024
 #define SAMPLES_BY_BUCKET 16
 #define INSERTION_MAX     12
+#define SLOTS             4096
 
 uint64_t zone_key_prefix(const uint8_t *key, size_t length)
 {
@@ -54,9 +55,11 @@ static void free_pages(void *pages, size_t bytes)
 struct run_ref {
     uint64_t prefix;
     uint32_t batch;
-    uint32_t index; /* RUN_SAME is or'ed in: same owner as the run before */
+    uint32_t index; /* what follows is or'ed in */
 };
-#define RUN_SAME 0x80000000u
+#define RUN_SAME     0x80000000u /* same owner as the run before */
+#define RUN_WILDCARD 0x40000000u
+#define RUN_INDEX    0x3fffffffu
 
 /* A stretch of one batch. */
 struct slice {
@@ -227,9 +230,37 @@ static void merge_sort(struct run_ref *refs, size_t count, struct run_ref *spare
     memcpy(refs, left, (size_t)(left_end - left) * sizeof(*refs));
 }
 
+/* Sorts references whose keys are spread over a range: first into slots of the range, so that
+ * little is left to be done in each. `spare` has room for all. */
+static void slot_sort(struct run_ref *refs, size_t count, struct run_ref *spare)
+{
+    uint64_t least = UINT64_MAX, most = 0;
+    for (size_t i = 0; i < count; i++) {
+        least = refs[i].prefix < least ? refs[i].prefix : least;
+        most = refs[i].prefix > most ? refs[i].prefix : most;
+    }
+    unsigned shift = 0;
+    while ((most - least) >> shift >= SLOTS)
+        shift++;
+    uint32_t ends[SLOTS] = {0};
+    for (size_t i = 0; i < count; i++)
+        ends[(refs[i].prefix - least) >> shift]++;
+    uint32_t end = 0;
+    for (size_t i = 0; i < SLOTS; i++)
+        ends[i] = end += ends[i];
+    /* From the last one down, so that equals keep their order. */
+    memcpy(spare, refs, count * sizeof(*refs));
+    for (size_t i = count; i-- > 0;)
+        refs[--ends[(spare[i].prefix - least) >> shift]] = spare[i];
+    for (size_t i = 0; i < SLOTS; i++) {
+        size_t slot_end = i + 1 < SLOTS ? ends[i + 1] : count;
+        merge_sort(refs + ends[i], slot_end - ends[i], spare);
+    }
+}
+
 static const struct dns_run *run_of(const struct zone_runs *runs, const struct run_ref *ref)
 {
-    return &runs->batches[ref->batch]->runs[ref->index & ~RUN_SAME];
+    return &runs->batches[ref->batch]->runs[ref->index & RUN_INDEX];
 }
 
 /* Sorts by the keys from octet `depth` on, where the prefixes are already loaded from; the prefixes
@@ -237,7 +268,10 @@ static const struct dns_run *run_of(const struct zone_runs *runs, const struct r
 static void sort_refs(const struct zone_runs *runs, struct run_ref *refs, size_t count,
                       size_t depth, struct run_ref *spare)
 {
-    merge_sort(refs, count, spare);
+    if (count >= SLOTS / 4 && count <= UINT32_MAX)
+        slot_sort(refs, count, spare);
+    else
+        merge_sort(refs, count, spare);
     size_t end;
     for (size_t first = 0; first < count; first = end) {
         uint64_t prefix = refs[first].prefix;
@@ -363,7 +397,7 @@ static int distribute_slice(void *context, size_t index, unsigned worker)
         ordering->refs[bucket][cursors[bucket]++] = (struct run_ref){
             .prefix = zone_key_prefix(all[i].key, all[i].key_length),
             .batch = slice->batch,
-            .index = i,
+            .index = i | (zone_key_is_wildcard(all[i].key, all[i].key_length) ? RUN_WILDCARD : 0),
         };
     }
     return BASE_OK;
@@ -373,13 +407,13 @@ static int sort_bucket(void *context, size_t index, unsigned worker)
 {
     struct ordering *ordering = context;
     size_t count = ordering->buckets[index];
-    if (ordering->spare_size[worker] < count / 2 + 1) {
+    if (ordering->spare_size[worker] < count + 1) {
         free(ordering->spare[worker]);
         ordering->spare_size[worker] = 0;
-        ordering->spare[worker] = malloc((count / 2 + 1) * sizeof(struct run_ref));
+        ordering->spare[worker] = malloc((count + 1) * sizeof(struct run_ref));
         if (ordering->spare[worker] == NULL)
             return BASE_ENOMEM;
-        ordering->spare_size[worker] = count / 2 + 1;
+        ordering->spare_size[worker] = count + 1;
     }
     sort_refs(ordering->runs, ordering->refs[index], count, 0, ordering->spare[worker]);
     return BASE_OK;
@@ -403,7 +437,8 @@ static int gather_bucket(void *context, size_t index, unsigned worker)
                                       .first = run->first,
                                       .prefix = refs[i].prefix,
                                       .count = run->count,
-                                      .same = (refs[i].index & RUN_SAME) != 0};
+                                      .same = (refs[i].index & RUN_SAME) != 0,
+                                      .wildcard = (refs[i].index & RUN_WILDCARD) != 0};
     }
     runs->parts[index].sorted = sorted;
     runs->parts[index].size = (count + 1) * sizeof(*sorted);
@@ -527,7 +562,7 @@ static int collect_batches(struct zone_runs *runs, struct dns_batch *batches)
     while (batches != NULL) {
         struct dns_batch *next = batches->next;
         batches->next = NULL;
-        too_many = too_many || batches->run_count >= RUN_SAME;
+        too_many = too_many || batches->run_count > RUN_INDEX;
         runs->batches[runs->batch_count++] = batches;
         batches = next;
     }
