@@ -196,6 +196,9 @@ void validate_keys_summary(struct verifier *verifier)
                                key->tag);
         if (!key->usable)
             continue;
+        if (key->good == 0 && key->bad == 0)
+            report_key(verifier, VERIFY_KEY_ROLES, key,
+                       "signs nothing: a standby key, or one that was left over");
         sep |= (key->flags & VALIDATE_FLAG_SEP) != 0;
         sep_signs |= (key->flags & VALIDATE_FLAG_SEP) && key->signs_dnskey;
     }

@@ -69,6 +69,17 @@ def test_key_before_the_signatures(tmp_path):
     assert "verify.rrset-algorithm" in verdict.codes("mail.example."), str(verdict)
 
 
+def test_standby_key(tmp_path):
+    keys = [new_key(tmp_path, 13, ksk=True), new_key(tmp_path, 13)]
+    standby = new_key(tmp_path, 13)
+    signed = bind_sign(tmp_path, ZONE + (tmp_path / f"{standby}.key").read_text(), keys)
+    (tmp_path / f"{standby}.private").unlink()
+    verdict = verify(signed)
+    assert not verdict.errors, str(verdict)
+    assert verdict.codes() == {"verify.key-roles"}
+    assert "standby" in verdict.findings[0]["message"]
+
+
 def test_standby_ds(tmp_path):
     keys = [new_key(tmp_path, 13, ksk=True), new_key(tmp_path, 13)]
     signed = bind_sign(tmp_path, ZONE, keys)
