@@ -322,7 +322,7 @@ def test_colors(tmp_path):
 
 
 def test_progress(tmp_path):
-    path = large_zone(tmp_path / "large.zone", 6000)
+    path = large_zone(tmp_path / "large.zone", 1500)
     args = ["sign", path, "-o", "/dev/null", "--keys", tmp_path / "keys", "--algorithm", "ED448",
             "-j1"]
     shown, code = on_terminal(*args)
