@@ -93,7 +93,9 @@ static bool base64_decode_group(uint8_t *out, const char *text)
 /* The last group, with `padding` 1 or 2. The bits that belong to no byte must be zero. */
 static int base64_decode_last(uint8_t *out, const char *text, size_t padding)
 {
-    char group[4] = {text[0], text[1], padding == 1 ? text[2] : 'A', 'A'};
+    char group[4] = {text[0], text[1], 'A', 'A'};
+    if (padding == 1)
+        group[2] = text[2];
     uint8_t bytes[3];
     if (!base64_decode_group(bytes, group))
         return BASE_EFORMAT;

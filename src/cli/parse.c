@@ -62,7 +62,7 @@ static int parse_count(const char *text, unsigned long *out)
 static bool is_choice(const char *choices, const char *word)
 {
     size_t length = strlen(word);
-    for (const char *at = choices; length > 0;) {
+    for (const char *at = choices; at != NULL && length > 0;) {
         size_t next = strcspn(at, "|");
         if (next == length && memcmp(at, word, length) == 0)
             return true;

@@ -76,7 +76,7 @@ static int explain_all(struct cli_call *call)
     const struct base_finding_info *rows[BASE_FINDING_COUNT];
     for (int i = 0; i < BASE_FINDING_COUNT; i++)
         rows[i] = base_finding_info((enum base_finding_code)i);
-    qsort(rows, BASE_FINDING_COUNT, sizeof(rows[0]), compare_codes);
+    qsort(rows, BASE_FINDING_COUNT, sizeof(struct base_finding_info *), compare_codes);
     if (cli_flag(call, "markdown")) {
         explain_markdown(rows, BASE_FINDING_COUNT);
         return CLI_GOOD;

@@ -24,12 +24,12 @@ enum cli_kind {
 };
 
 struct cli_option {
-    const char *name; /* long form without dashes; NULL ends a list */
-    char letter;      /* short form, 0 for none */
-    enum cli_kind kind;
+    const char *name;     /* long form without dashes; NULL ends a list */
     const char *argument; /* what the value is called in help; NULL for flags */
     const char *help;     /* one sentence */
-    bool repeats;         /* may be given more than once */
+    enum cli_kind kind;
+    char letter;  /* short form, 0 for none */
+    bool repeats; /* may be given more than once */
     bool required;
 };
 
