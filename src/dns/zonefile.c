@@ -376,9 +376,9 @@ static int read_head(struct reading *reading)
 {
     int error = BASE_OK;
     do {
-        void *piece;
+        void *piece = NULL;
         error = make(reading, &piece);
-        if (error != BASE_OK)
+        if (error != BASE_OK || piece == NULL)
             return error;
         struct job *job = piece;
         struct dns_zonefile_piece soa = {.has_soa = false};

@@ -31,7 +31,7 @@ const char *dns_token_quote(char out[DNS_TOKEN_QUOTED], const struct dns_token *
     out[put++] = '"';
     for (uint32_t i = 0; i < length; i++) {
         char character = token->text[i];
-        out[put++] = character >= ' ' && character <= '~' ? character : '?';
+        out[put++] = (char)(character >= ' ' && character <= '~' ? character : '?');
     }
     if (length < token->length) {
         memcpy(out + put, "...", 3);
@@ -452,7 +452,7 @@ struct dns_token *dns_zonefile_split(struct dns_zonefile_parser *parser,
         for (uint32_t at = 0; !tokens[i].quoted && at < tokens[i].length; at++)
             room += tokens[i].text[at] == '"';
     }
-    struct dns_token *split = malloc((room + 1) * sizeof(*split));
+    struct dns_token *split = calloc(room + 1, sizeof(*split));
     if (split == NULL) {
         parser->error = BASE_ENOMEM;
         return NULL;

@@ -90,6 +90,9 @@ static int make_room(struct dns_zonefile_block *block, size_t length)
 
 static int keep_rest(struct dns_zonefile_source *source, const uint8_t *data, size_t length)
 {
+    source->rest_length = 0;
+    if (length == 0)
+        return BASE_OK;
     if (length > source->rest_capacity) {
         uint8_t *rest = realloc(source->rest, length);
         if (rest == NULL)
@@ -97,8 +100,7 @@ static int keep_rest(struct dns_zonefile_source *source, const uint8_t *data, si
         source->rest = rest;
         source->rest_capacity = length;
     }
-    if (length > 0)
-        memcpy(source->rest, data, length);
+    memcpy(source->rest, data, length);
     source->rest_length = length;
     return BASE_OK;
 }
@@ -154,8 +156,8 @@ static void look_at_start(struct dns_zonefile_source *source, uint8_t *text, siz
         source->byte_order_mark = true;
         *length -= 3;
         memmove(text, text + 3, *length);
-    }
-    if (*length >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
+    } else if (*length >= 2 &&
+               (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
         source->wide_characters = true;
         source->ended = true;
         *length = 0;
