@@ -56,9 +56,14 @@ struct dns_zonefile {
 /*
  * Reads the file at `path` ("-": standard input). Syntax errors are findings of severity error with
  * file, line and column; the entry at fault is skipped and reading goes on, so that one run
- * reports them all. Returns BASE_OK also then: see base_findings_bad. When the origin is not given
- * it is: the $ORIGIN in force at the first SOA record's owner... the SOA's owner name. BASE_EIO (a
- * finding says which file), BASE_ENOMEM.
+ * reports them all. Returns BASE_OK also then: see base_findings_bad.
+ *
+ * Names without a final dot are relative to $ORIGIN, before any to options->origin, and without
+ * that to what the file's name says ("example.com.zone", "db.example"; a finding tells). The zone's
+ * origin is options->origin, or else the owner of the first SOA record, or else the last $ORIGIN.
+ *
+ * All findings are added to `findings`; those of the batches stay empty. BASE_EIO (a finding says
+ * which file), BASE_ENOMEM; *out is untouched then.
  */
 int dns_zonefile_read(const char *path, const struct dns_zonefile_options *options,
                       struct base_findings *findings, struct dns_zonefile *out);
