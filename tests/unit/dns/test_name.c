@@ -64,22 +64,9 @@ static void test_relative_text(void **state)
 static void test_bad_text(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"",
-                                      "..",
-                                      ".a.",
-                                      "a..b.",
-                                      "a..",
-                                      "\\",
-                                      "a\\",
-                                      "a\\1.",
-                                      "a\\12.",
-                                      "\\256.",
-                                      "a.\\",
-                                      "\\.."
-                                      ".",
-                                      "\\30a.",
-                                      "12345678..",
-                                      "1234567..9."};
+    static const char *const bad[] = {"",     "..",    ".a.",    "a..b.",      "a..",
+                                      "\\",   "a\\",   "a\\1.",  "a\\12.",     "\\256.",
+                                      "a.\\", "\\...", "\\30a.", "12345678..", "1234567..9."};
     uint8_t origin[1] = {0};
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         uint8_t name[DNS_NAME_MAX];
