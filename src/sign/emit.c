@@ -28,9 +28,25 @@ struct walk {
     size_t hash, hash_end;
 };
 
-/* Order of an input node and a hashed owner. */
+static uint64_t load_u64(const uint8_t *at)
+{
+    return (uint64_t)base_load_u32(at) << 32 | base_load_u32(at + 4);
+}
+
+/* The first octets of a hashed owner's key: base32hex needs no escapes, so they are its text. */
+static uint64_t hash_prefix(const struct sign_hash *hash)
+{
+    uint8_t text[BASE_BASE32HEX_SIZE(5)];
+    base_base32hex_encode((char *)text, hash->hash, 5);
+    return load_u64(text);
+}
+
+/* Order of an input node and a hashed owner. Nearly always known without touching the name. */
 static int compare_owner(const struct sign_job *job, size_t index, const struct sign_hash *hash)
 {
+    uint64_t prefix = hash_prefix(hash), own = job->zone->nodes[index].key_prefix;
+    if (own != prefix)
+        return own < prefix ? -1 : 1;
     const uint8_t *name = job->zone->nodes[index].name;
     unsigned labels = dns_name_labels(name);
     if (labels == job->zone->apex_labels)
@@ -46,11 +62,6 @@ static int compare_owner(const struct sign_job *job, size_t index, const struct 
     if (top[0] != sizeof(text))
         return top[0] < sizeof(text) ? -1 : 1;
     return labels > job->zone->apex_labels + 1 ? 1 : 0;
-}
-
-static uint64_t load_u64(const uint8_t *at)
-{
-    return (uint64_t)base_load_u32(at) << 32 | base_load_u32(at + 4);
 }
 
 static bool walk_next(struct walk *walk, struct piece *piece)
@@ -72,7 +83,6 @@ static bool walk_next(struct walk *walk, struct piece *piece)
     } else {
         sign_hash_name(job, piece->hash, piece->hash_name);
         piece->name = piece->hash_name;
-        /* Base32hex needs no escapes in a key, so its first octets are the key's. */
         piece->key_prefix = load_u64(piece->hash_name + 1);
     }
     return true;
