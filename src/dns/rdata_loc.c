@@ -23,9 +23,10 @@
 /* Sizes are a decimal digit and a power of ten, in centimetres, in the halves of an octet. */
 #define SIZE_MAX_CENTIMETRES 9000000000ull
 
+/* Nothing has no power of ten: 0 is written in one way only. */
 static bool size_valid(uint8_t size)
 {
-    return size >> 4 <= 9 && (size & 15) <= 9;
+    return size == 0 || (size >> 4 >= 1 && size >> 4 <= 9 && (size & 15) <= 9);
 }
 
 static bool angle_valid(uint32_t angle, uint32_t most)
@@ -48,16 +49,6 @@ const char *dns_location_check(const uint8_t *rdata, size_t length)
     if (!angle_valid(dns_get32(rdata + 8), LONGITUDE))
         return "is more than 180 degrees east or west";
     return NULL;
-}
-
-bool dns_location_presentable(const uint8_t *rdata)
-{
-    /* Nothing times a power of ten is nothing: the power would be lost. */
-    for (unsigned i = 1; i <= 3; i++) {
-        if (rdata[i] >> 4 == 0 && rdata[i] != 0)
-            return false;
-    }
-    return true;
 }
 
 /* A decimal number with up to `places` digits behind the point, times 10^places. */

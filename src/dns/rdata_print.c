@@ -425,8 +425,7 @@ void dns_rdata_to_text(struct base_buf *buf, uint16_t type, const uint8_t *rdata
 {
     const struct dns_rrtype *row = dns_rrtype_find(type);
     bool generic = style == DNS_TEXT_GENERIC || (row->flags & DNS_RRTYPE_OPAQUE) != 0 ||
-                   dns_rdata_check(type, rdata, length, NULL) != BASE_OK ||
-                   (type == DNS_TYPE_LOC && !dns_location_presentable(rdata));
+                   dns_rdata_check(type, rdata, length, NULL) != BASE_OK;
     if (generic) {
         print_generic(buf, rdata, length);
         return;

@@ -116,8 +116,6 @@ const char *dns_location_check(const uint8_t *rdata, size_t length);
 const char *dns_prefixes_check(const uint8_t *rdata, size_t length);
 const char *dns_hip_check(const uint8_t *rdata, size_t length);
 const char *dns_a6_check(const uint8_t *rdata, size_t length);
-/* True when the text form gives back the same octets. Some values of LOC have none. */
-bool dns_location_presentable(const uint8_t *rdata);
 
 static inline uint16_t dns_get16(const uint8_t *at)
 {
