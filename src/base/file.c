@@ -103,7 +103,7 @@ int base_file_read(const char *path, size_t limit, uint8_t **data, size_t *lengt
 struct base_file_writer {
     int fd;
     char *target; /* where the file goes by rename; NULL when written straight */
-    char *aside;  /* where it is until then */
+    char *aside;  /* where it is until then; NULL when it has no name yet */
     uint8_t *buffer;
     size_t buffered;
     off_t written;   /* given to the system */
@@ -139,32 +139,63 @@ static size_t directory_length(const char *path)
     return slash == NULL ? 0 : (size_t)(slash - path) + 1;
 }
 
-/* Makes a new file beside `target`; its name begins with a dot, so that tools which read whole
- * directories pass over it. */
-static int open_aside(struct base_file_writer *writer, const char *target, mode_t mode)
+/* A file without a name, which is gone when we are killed. Not every file system can; the name
+ * that it gets in the end goes through /proc. */
+static int open_nameless(const char *target, mode_t mode)
 {
-    size_t directory = directory_length(target);
-    const char *name = target + directory;
-    size_t room = strlen(target) + 32;
+    size_t length = directory_length(target);
+    char *directory = length == 0 ? strdup(".") : strndup(target, length);
+    if (directory == NULL || access("/proc/self/fd", X_OK) != 0) {
+        free(directory);
+        return -1;
+    }
+    int fd = open(directory, O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
+    free(directory);
+    return fd;
+}
+
+/* Gives the open file the name in `aside`, or opens a new file of this name. */
+static bool take_name(struct base_file_writer *writer, mode_t mode)
+{
+    if (writer->fd < 0) {
+        writer->fd = open(writer->aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        return writer->fd >= 0;
+    }
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", writer->fd);
+    return linkat(AT_FDCWD, path, AT_FDCWD, writer->aside, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* Finds a free name beside the target. It begins with a dot, so that tools which read whole
+ * directories pass over it. */
+static int name_aside(struct base_file_writer *writer, mode_t mode)
+{
+    size_t directory = directory_length(writer->target);
+    size_t room = strlen(writer->target) + 32;
     writer->aside = malloc(room);
     if (writer->aside == NULL)
         return BASE_ENOMEM;
     for (int i = 0; i < NAME_TRIES; i++) {
         uint64_t number;
         if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-            return BASE_EIO;
+            break;
         /* The name is cut so that its length stays one that the file system takes. */
-        snprintf(writer->aside, room, "%.*s.%.200s.%016llx", (int)directory, target, name,
-                 (unsigned long long)number);
-        writer->fd = open(writer->aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-        if (writer->fd >= 0 || errno != EEXIST)
+        snprintf(writer->aside, room, "%.*s.%.200s.%016llx", (int)directory, writer->target,
+                 writer->target + directory, (unsigned long long)number);
+        if (take_name(writer, mode))
+            return BASE_OK;
+        if (errno != EEXIST)
             break;
     }
-    if (writer->fd >= 0)
-        return BASE_OK;
     free(writer->aside);
     writer->aside = NULL;
     return BASE_EIO;
+}
+
+static int open_aside(struct base_file_writer *writer, mode_t mode)
+{
+    writer->fd = open_nameless(writer->target, mode);
+    return writer->fd >= 0 ? BASE_OK : name_aside(writer, mode);
 }
 
 /* Gives the new file the permissions of the one that it replaces. The owner is kept where the
@@ -185,7 +216,7 @@ static int open_replacement(struct base_file_writer *writer, const char *target,
     writer->target = strdup(target);
     if (writer->target == NULL)
         return BASE_ENOMEM;
-    int error = open_aside(writer, target, mode);
+    int error = open_aside(writer, mode);
     if (error == BASE_OK && old != NULL)
         error = copy_permissions(writer->fd, old);
     return error;
@@ -308,6 +339,8 @@ static int sync_directory(const char *path)
 static int put_into_place(struct base_file_writer *writer)
 {
     if (fsync(writer->fd) != 0)
+        return writer_fail(writer);
+    if (writer->aside == NULL && name_aside(writer, 0) != BASE_OK)
         return writer_fail(writer);
     if (rename(writer->aside, writer->target) != 0)
         return writer_fail(writer);

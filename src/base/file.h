@@ -14,7 +14,9 @@
 int base_file_read(const char *path, size_t limit, uint8_t **data, size_t *length);
 
 /* A file being written aside: the target is untouched until base_file_commit has synced the new
- * content to disk and renamed it into place. A target of "-" writes straight to standard output. */
+ * content to disk and renamed it into place. Where the file system can, it has no name until then,
+ * so that nothing is left behind when the process is killed. A target of "-" writes straight to
+ * standard output. */
 struct base_file_writer;
 
 /* Starts writing a replacement for `path` in the same directory. `mode` as of open(2); the mode

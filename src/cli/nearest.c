@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define WORD_MAX 40
+#define WORD_MAX   40
+#define ERRORS_MAX 4
 
 static size_t least(size_t a, size_t b, size_t c)
 {
@@ -37,7 +38,8 @@ static size_t distance(const char *a, const char *b)
 const char *cli_nearest(const char *word, const char *const *words)
 {
     const char *best = NULL;
-    size_t best_distance = strlen(word) / 3 + 1; /* the most that still is a typing error */
+    /* The most that still is a typing error. */
+    size_t best_distance = strlen(word) < 3 * ERRORS_MAX ? strlen(word) / 3 + 1 : ERRORS_MAX;
     for (; *words != NULL; words++) {
         /* A beginning is as good as one error. */
         bool begins = strlen(word) > 1 && strncmp(word, *words, strlen(word)) == 0;
