@@ -442,24 +442,21 @@ int dns_name_from_text(uint8_t out[DNS_NAME_MAX], size_t *out_length, const char
 }
 
 /* How an octet of a label is written: 0 as it is, 1 behind a backslash, 2 as \DDD. */
-static inline unsigned escape_kind(uint8_t octet)
-{
-    if (octet <= ' ' || octet >= 0x7f)
-        return octet == ' ' ? 1 : 2;
-    switch (octet) {
-    case '.':
-    case ';':
-    case '(':
-    case ')':
-    case '"':
-    case '\\':
-    case '@':
-    case '$':
-        return 1;
-    default:
-        return 0;
-    }
-}
+/* clang-format off */
+#define EIGHT_OF(n)   n, n, n, n, n, n, n, n
+#define THIRTYTWO_OF(n) EIGHT_OF(n), EIGHT_OF(n), EIGHT_OF(n), EIGHT_OF(n)
+
+static const uint8_t escape_kinds[256] = {
+    THIRTYTWO_OF(2),
+    1, 0, 1, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0, /*  !"#$%&'()*+,-./ */
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, /* 0123456789:;<=>? */
+    1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* @ABCDEFGHIJKLMNO */
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, /* PQRSTUVWXYZ[\]^_ */
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* `abcdefghijklmno */
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, /* pqrstuvwxyz{|}~ */
+    THIRTYTWO_OF(2), THIRTYTWO_OF(2), THIRTYTWO_OF(2), THIRTYTWO_OF(2),
+};
+/* clang-format on */
 
 /* True when all eight octets are letters, digits, '-' or '_': nothing to escape. */
 static inline bool plain_word(uint64_t word)
@@ -473,7 +470,7 @@ static inline bool plain_word(uint64_t word)
 
 static inline char *put_octet(char *put, uint8_t octet)
 {
-    unsigned kind = escape_kind(octet);
+    unsigned kind = escape_kinds[octet];
     if (kind == 0) {
         *put++ = (char)octet;
         return put;
@@ -489,6 +486,29 @@ static inline char *put_octet(char *put, uint8_t octet)
     return put;
 }
 
+/* Writes the octets of a label that need no escapes; false, with nothing written that counts, when
+ * one does. */
+static inline bool put_plain_label(char *put, const uint8_t *label, size_t length)
+{
+    if (length < 8) {
+        unsigned special = 0;
+        for (size_t i = 0; i < length; i++) {
+            special |= escape_kinds[label[i]];
+            put[i] = (char)label[i];
+        }
+        return special == 0;
+    }
+    size_t i = 0;
+    for (; i + 8 <= length; i += 8) {
+        if (!plain_word(load(label + i)))
+            return false;
+        memcpy(put + i, label + i, 8);
+    }
+    /* The last word overlaps the one before. */
+    memcpy(put + length - 8, label + length - 8, 8);
+    return plain_word(load(label + length - 8));
+}
+
 size_t dns_name_to_text(char out[DNS_NAME_TEXT], const uint8_t *name)
 {
     char *put = out;
@@ -499,10 +519,9 @@ size_t dns_name_to_text(char out[DNS_NAME_TEXT], const uint8_t *name)
     while (*name != 0) {
         unsigned length = *name++;
         const uint8_t *end = name + length;
-        while (end - name >= 8 && plain_word(load(name))) {
-            memcpy(put, name, 8);
-            put += 8;
-            name += 8;
+        if (put_plain_label(put, name, length)) {
+            put += length;
+            name = end;
         }
         while (name < end)
             put = put_octet(put, *name++);

@@ -143,21 +143,40 @@ static void print_type(struct base_buf *buf, uint16_t type)
     base_buf_text(buf, dns_type_text(text, type));
 }
 
+/* Writes a blank and the type's text into a room of DNS_TYPE_TEXT + 1; returns the end. */
+static char *put_type(char *put, uint16_t type)
+{
+    *put++ = ' ';
+    const struct dns_rrtype *row = dns_rrtype_find(type);
+    if (row->name_length == 0)
+        return put + strlen(dns_type_text(put, type));
+    memcpy(put, row->name, sizeof(row->name));
+    return put + row->name_length;
+}
+
 static void print_bitmap(struct base_buf *buf, const uint8_t *bitmap, size_t length)
 {
-    bool first = true;
+    size_t start = buf->length;
     for (size_t at = 0; at < length; at += 2u + bitmap[at + 1]) {
         unsigned base = (unsigned)bitmap[at] << 8;
         for (unsigned i = 0; i < bitmap[at + 1]; i++) {
-            for (unsigned bits = bitmap[at + 2 + i]; bits != 0;) {
+            unsigned bits = bitmap[at + 2 + i];
+            char *room = bits == 0 ? NULL : reserve(buf, (DNS_TYPE_TEXT + 1) * 8);
+            if (room == NULL)
+                continue;
+            char *put = room;
+            while (bits != 0) {
                 unsigned bit = (unsigned)__builtin_clz(bits) - 24;
                 bits &= ~(0x80u >> bit);
-                if (!first)
-                    base_buf_u8(buf, ' ');
-                first = false;
-                print_type(buf, (uint16_t)(base + i * 8 + bit));
+                put = put_type(put, (uint16_t)(base + i * 8 + bit));
             }
+            buf->length += (size_t)(put - room);
         }
+    }
+    /* No blank before the first. */
+    if (buf->length > start && buf->error == BASE_OK) {
+        buf->length--;
+        memmove(buf->data + start, buf->data + start + 1, buf->length - start);
     }
 }
 
