@@ -53,7 +53,7 @@ struct running_job {
     uv_work_t work;
     struct keeper *keeper;
     struct kept *kept;
-    char *source, *published;
+    char *source, *published, *keys;
     struct daemon_job job;
 };
 
@@ -68,14 +68,15 @@ static char *join(const char *directory, const char *name)
     return asprintf(&path, "%s/%s", directory, name) < 0 ? NULL : path;
 }
 
-/* The file name of a zone below `directory`; '/' in a name becomes %2F. */
-static char *zone_path(const char *directory, const uint8_t *zone)
+/* The path of a zone's file or directory below `directory`, with `ending` behind the name; '/' in a
+ * name becomes %2F. */
+static char *zone_path(const char *directory, const uint8_t *zone, const char *ending)
 {
-    char text[DNS_NAME_TEXT], safe[3 * DNS_NAME_TEXT];
+    char text[DNS_NAME_TEXT], safe[3 * DNS_NAME_TEXT + 8];
     size_t length = dns_name_to_text(text, zone);
     /* "example.com." → "example.com"; the root stays recognisable. */
     if (length == 1)
-        return join(directory, "root.zone");
+        length = (size_t)snprintf(text, sizeof(text), "root.");
     size_t at = 0;
     for (size_t i = 0; i + 1 < length; i++) {
         if (text[i] == '/' || text[i] == '%' || text[i] == '\\')
@@ -83,7 +84,7 @@ static char *zone_path(const char *directory, const uint8_t *zone)
         else
             safe[at++] = text[i];
     }
-    snprintf(safe + at, sizeof(safe) - at, ".zone");
+    snprintf(safe + at, sizeof(safe) - at, "%s", ending);
     return join(directory, safe);
 }
 
@@ -109,8 +110,8 @@ static void log_outcome(struct keeper *keeper, const struct daemon_job *job)
         base_time_iso(job->next, next);
     log_findings(keeper, &job->findings);
     if (job->keys_made > 0)
-        LOG(keeper, INFO, "%s: made %u new key%s; the parent needs its DS: kenter key ds", name,
-            job->keys_made, job->keys_made == 1 ? "" : "s");
+        LOG(keeper, INFO, "%s: made %u new key%s; for the parent: kenter key ds %s --keys %s", name,
+            job->keys_made, job->keys_made == 1 ? "" : "s", name, job->keys);
     switch (job->outcome) {
     case DAEMON_PUBLISHED:
         LOG(keeper, INFO, "%s: published serial %u: %zu names, %zu signatures made, %zu kept; %s%s",
@@ -138,6 +139,7 @@ static void free_running(struct running_job *running)
     base_findings_free(&running->job.findings);
     free(running->source);
     free(running->published);
+    free(running->keys);
     free(running);
 }
 
@@ -172,16 +174,18 @@ static bool start_job(struct keeper *keeper, struct kept *kept, unsigned threads
     running->keeper = keeper;
     running->kept = kept;
     running->source = strdup(kept->source);
-    running->published = zone_path(keeper->published, kept->zone);
+    running->published = zone_path(keeper->published, kept->zone, ".zone");
+    /* A directory of keys for each zone: to open one never lists those of all others. */
+    running->keys = zone_path(keeper->keys, kept->zone, "");
     base_findings_init(&running->job.findings, 20);
-    if (running->source == NULL || running->published == NULL) {
+    if (running->source == NULL || running->published == NULL || running->keys == NULL) {
         free_running(running);
         return false;
     }
     memcpy(running->job.zone, kept->zone, sizeof(kept->zone));
     running->job.source = running->source;
     running->job.published = running->published;
-    running->job.keys = keeper->keys;
+    running->job.keys = running->keys;
     running->job.policy = &keeper->policy;
     running->job.now = base_clock_now();
     running->job.threads = threads;
@@ -249,8 +253,8 @@ static void retire(struct keeper *keeper, const struct kept *kept)
 {
     char name[DNS_NAME_TEXT];
     dns_name_text(name, kept->zone);
-    char *from = zone_path(keeper->published, kept->zone);
-    char *to = zone_path(keeper->removed, kept->zone);
+    char *from = zone_path(keeper->published, kept->zone, ".zone");
+    char *to = zone_path(keeper->removed, kept->zone, ".zone");
     if (from != NULL && to != NULL && rename(from, to) == 0)
         LOG(keeper, WARNING,
             "%s: its file is gone; the signed zone was moved to %s. If the parent still has a DS, "

@@ -80,7 +80,7 @@ def test_once_signs_everything_and_a_second_time_changes_nothing(place):
     assert Daemon(place, "--once").process.wait(timeout=30) == 0
     after = {p: (p.stat().st_ino, p.read_bytes()) for p in (place / "data/signed").iterdir()}
     assert before == after
-    assert len(list((place / "data/keys").glob("*.pem"))) == 2
+    assert len(list((place / "data/keys").glob("*/*.pem"))) == 2
 
 
 def test_edit_add_break_repair_remove(place):
