@@ -322,9 +322,8 @@ def test_colors(tmp_path):
 
 
 def test_progress(tmp_path):
-    path = large_zone(tmp_path / "large.zone", 1500)
-    args = ["sign", path, "-o", "/dev/null", "--keys", tmp_path / "keys", "--algorithm", "ED448",
-            "-j1"]
+    path = large_zone(tmp_path / "large.zone", 2000)
+    args = ["sign", path, "-o", "/dev/null", "--keys", tmp_path / "keys", "--algorithm", "10", "-j1"]
     shown, code = on_terminal(*args)
     assert code == 0 and "signing" in shown and "%" in shown
     assert "%" not in on_terminal(*args, "--quiet")[0]
