@@ -80,7 +80,7 @@ static bool read_direction(const struct dns_token *token, char positive, char ot
 {
     if (token->length != 1)
         return false;
-    char letter = token->text[0] & ~0x20;
+    char letter = (char)(token->text[0] & ~0x20);
     *negative = letter == other;
     return letter == positive || letter == other;
 }

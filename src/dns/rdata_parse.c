@@ -12,14 +12,16 @@
 /* The beginning of a token, fit to be shown to a person. */
 static void show_token(char *out, size_t room, const struct dns_token *token)
 {
-    size_t put = 0;
-    bool all = token->length < room - 3;
-    size_t length = all ? token->length : room - 4;
-    for (; put < length; put++) {
-        char character = token->text[put];
-        out[put] = character > ' ' && character < 0x7f ? character : character == ' ' ? ' ' : '?';
+    static const char more[] = "...";
+    bool all = token->length < room - sizeof(more);
+    size_t length = all ? token->length : room - sizeof(more);
+    for (size_t i = 0; i < length; i++) {
+        char character = token->text[i];
+        if (character < ' ' || character > '~')
+            character = '?';
+        out[i] = character;
     }
-    strcpy(out + put, all ? "" : "...");
+    memcpy(out + length, all ? "" : more, all ? 1 : sizeof(more));
 }
 
 static void describe(struct dns_rdata_parser *parser, const struct dns_token *token,

@@ -214,7 +214,8 @@ static void break_lines(struct base_buf *buf, size_t start)
     if (base_buf_reserve(buf, more) == NULL)
         return;
     char *text = (char *)buf->data + start;
-    memcpy(text + length + more - 2, " )", 2);
+    text[length + more - 2] = ' ';
+    text[length + more - 1] = ')';
     /* From the end, so that nothing is overwritten that is still to move. */
     for (size_t i = lines; i-- > 0;) {
         size_t from = i * PRETTY_COLUMNS;

@@ -426,7 +426,7 @@ int dns_parse_svcparams(struct dns_rdata_parser *parser)
     unsigned disorder = 0;
     while (parser->next < parser->count) {
         size_t last = parser->at;
-        uint16_t key;
+        uint16_t key = 0;
         int error = parse_param(parser, &key);
         if (error != BASE_OK)
             return error;
