@@ -153,7 +153,7 @@ const char *dns_type_text(char out[DNS_TYPE_TEXT], uint16_t type)
 {
     const struct dns_rrtype *row = dns_rrtype_find(type);
     if (row->name_length > 0)
-        return strcpy(out, row->name);
+        return memcpy(out, row->name, sizeof(row->name));
     char digits[5];
     unsigned count = 0;
     do {

@@ -79,7 +79,7 @@ struct dns_rrtype {
     uint16_t number;
     uint8_t flags;
     uint8_t name_length;
-    char name[12];
+    char name[12]; /* NUL-terminated */
     struct dns_field fields[DNS_FIELDS_MAX + 1]; /* ends with DNS_FIELD_END */
 };
 

@@ -348,8 +348,9 @@ size_t dns_scalar_put_ipv6(char *out, const uint8_t address[16])
 {
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     if (memcmp(address, mapped, sizeof(mapped)) == 0) {
-        memcpy(out, "::ffff:", 7);
-        return 7 + dns_scalar_put_ipv4(out + 7, address + 12);
+        static const char prefix[7] = {':', ':', 'f', 'f', 'f', 'f', ':'};
+        memcpy(out, prefix, sizeof(prefix));
+        return sizeof(prefix) + dns_scalar_put_ipv4(out + sizeof(prefix), address + 12);
     }
     unsigned groups[8];
     for (unsigned i = 0; i < 8; i++)
