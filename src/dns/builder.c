@@ -172,7 +172,8 @@ int dns_builder_question(struct dns_builder *builder, const uint8_t *name, uint1
 static int append_rdata(struct dns_builder *builder, uint16_t type, const uint8_t *rdata,
                         size_t length)
 {
-    if ((dns_rrtype_find(type)->flags & DNS_RRTYPE_PACK) == 0)
+    /* An UPDATE has records without rdata of every type (RFC 2136 section 2.4). */
+    if (length == 0 || (dns_rrtype_find(type)->flags & DNS_RRTYPE_PACK) == 0)
         return append(builder, rdata, length);
     size_t done = 0, at = 0;
     const uint8_t *name;

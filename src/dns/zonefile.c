@@ -101,6 +101,7 @@ static void guess(struct job *job, const struct dns_zonefile_state *predicted)
     job->guess.lost = false;
     job->guess.included = 0;
     job->guess.generated = 0;
+    job->guess.generate_reach = 0;
     job->guess.generated_octets = 0;
 }
 
@@ -177,11 +178,11 @@ static bool within_budgets(const struct reading *reading, const struct dns_zonef
     const struct dns_zonefile_state *used = &piece->state, *before = &reading->state;
     const size_t most = reading->reader.options.generate_max;
     bool fresh = before->included == 0 && before->generated == 0 && before->generated_octets == 0;
-    if (fresh || (used->included == 0 && used->generated == 0 && used->generated_octets == 0))
+    if (fresh || (used->included == 0 && used->generate_reach == 0 && used->generated_octets == 0))
         return fresh || (piece->needs & DNS_PART_BUDGET) == 0;
     return (piece->needs & DNS_PART_BUDGET) == 0 &&
-           used->included + before->included <= DNS_INCLUDES_MAX &&
-           used->generated + before->generated <= most &&
+           used->included + before->included <= DNS_INCLUDES_MAX && used->generate_reach <= most &&
+           before->generated <= most - used->generate_reach &&
            (used->generated_octets + before->generated_octets) / 256 < most;
 }
 

@@ -197,8 +197,12 @@ static bool within_budget(struct dns_zonefile_parser *parser, const struct dns_t
                           uint64_t records)
 {
     const size_t most = parser->reader->options.generate_max;
-    if (records <= most && parser->state.generated <= most - records)
+    if (records <= most && parser->state.generated <= most - records) {
+        size_t reach = parser->state.generated + (size_t)records;
+        if (parser->state.generate_reach < reach)
+            parser->state.generate_reach = reach;
         return true;
+    }
     parser->needs |= DNS_PART_BUDGET;
     char quoted[DNS_TOKEN_QUOTED];
     dns_zonefile_finding(parser, SYNTAX_GENERATE_LIMIT, token->line, token->column,

@@ -170,6 +170,7 @@ static void include_file(struct dns_zonefile_parser *parser, const struct dns_to
     parser->frame = outer;
     before.included = parser->state.included;
     before.generated = parser->state.generated;
+    before.generate_reach = parser->state.generate_reach;
     before.generated_octets = parser->state.generated_octets;
     before.origin_guessed = before.origin_guessed && parser->state.origin_guessed;
     parser->state = before;

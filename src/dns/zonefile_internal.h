@@ -72,12 +72,13 @@ struct dns_zonefile_state {
     uint8_t owner[DNS_NAME_MAX];
     enum dns_owner_state owner_state;
     bool has_origin, has_default_ttl, has_last_ttl;
-    bool origin_guessed;  /* from the file's name, and nobody was told yet */
-    bool lost;            /* passing over lines until one looks like the start of an entry */
-    uint32_t default_ttl; /* $TTL, RFC 2308 section 4 */
-    uint32_t last_ttl;    /* the last one written on a record, RFC 1035 section 5.1 */
-    size_t included;      /* $INCLUDEs carried out */
-    size_t generated;     /* records by $GENERATE */
+    bool origin_guessed;   /* from the file's name, and nobody was told yet */
+    bool lost;             /* passing over lines until one looks like the start of an entry */
+    uint32_t default_ttl;  /* $TTL, RFC 2308 section 4 */
+    uint32_t last_ttl;     /* the last one written on a record, RFC 1035 section 5.1 */
+    size_t included;       /* $INCLUDEs carried out */
+    size_t generated;      /* records by $GENERATE */
+    size_t generate_reach; /* most that it would have come to, had each been carried out whole */
     size_t generated_octets;
 };
 
