@@ -115,6 +115,17 @@ static int diff_nodes(const struct diff *diff, const struct zone_node *from,
     return error;
 }
 
+int zone_diff_node(const struct zone *from, const struct zone_node *old, const struct zone *to,
+                   const struct zone_node *new, const struct zone_diff_options *options,
+                   int (*visit)(void *context, enum zone_change change, const uint8_t *owner,
+                                const struct dns_rr *rr),
+                   void *context)
+{
+    const struct diff diff = {
+        .from = from, .to = to, .options = options, .visit = visit, .context = context};
+    return diff_nodes(&diff, old, new);
+}
+
 static int compare_nodes(const struct zone_node *a, const struct zone_node *b)
 {
     if (a->name == b->name)

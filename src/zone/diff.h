@@ -22,4 +22,11 @@ int zone_diff(const struct zone *from, const struct zone *to,
                            const struct dns_rr *rr),
               void *context);
 
+/* The same for one name: either node may be NULL. */
+int zone_diff_node(const struct zone *from, const struct zone_node *old, const struct zone *to,
+                   const struct zone_node *new, const struct zone_diff_options *options,
+                   int (*visit)(void *context, enum zone_change change, const uint8_t *owner,
+                                const struct dns_rr *rr),
+                   void *context);
+
 #endif

@@ -1,0 +1,111 @@
+/*
+ * What the files of this folder share: the environment, keys, encoding of values. Not for others.
+ */
+#ifndef IMAGE_INTERNAL_H
+#define IMAGE_INTERNAL_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "image/image.h"
+
+#include <lmdb.h>
+
+enum image_database {
+    IMAGE_ABOUT,
+    IMAGE_ZONES,
+    IMAGE_NAMES,
+    IMAGE_HASHES,
+    IMAGE_HISTORY,
+    IMAGE_DATABASES
+};
+
+struct image {
+    MDB_env *env;
+    MDB_dbi dbis[IMAGE_DATABASES];
+    MDB_txn *batch; /* begun by image_begin */
+    bool writer;
+    bool set_changed; /* in the transaction that is open: the set of zones */
+};
+
+/* An error of LMDB as one of ours. */
+int image_error(int rc);
+
+/* A version of the layout of values. */
+#define IMAGE_LAYOUT          1
+#define IMAGE_VALUE_HEAD      7
+#define IMAGE_ROW             20
+#define IMAGE_KEY_MAX         (4 + DNS_KEY_MAX)
+#define IMAGE_ZONE_HEAD       78 /* octets of metadata before salt and apex */
+#define IMAGE_ZONE_RECORD_MAX (IMAGE_ZONE_HEAD + 255 + DNS_NAME_MAX)
+/* Largest key that LMDB takes as it is built everywhere. */
+#define IMAGE_LMDB_KEY 511
+/* 250 octets of labels, each escaped, and the ends of 4 labels. */
+_Static_assert(4 + 2 * 250 + 4 <= IMAGE_LMDB_KEY, "each name has a key that LMDB takes");
+
+/* The key of an apex in the list of zones. */
+size_t image_zone_key(uint8_t out[IMAGE_KEY_MAX], const uint8_t *apex);
+/* The key of a name: the zone's id and the key below the apex. */
+static inline size_t image_name_key(uint8_t out[IMAGE_KEY_MAX], uint32_t id, const uint8_t *key,
+                                    size_t length)
+{
+    base_store_u32(out, id);
+    memcpy(out + 4, key, length);
+    return length + 4;
+}
+
+/* Metadata of a zone, to and from octets. Decoding: BASE_EFORMAT. */
+size_t image_zone_encode(uint8_t out[IMAGE_ZONE_RECORD_MAX], const struct image_zone *zone);
+int image_zone_decode(const MDB_val *value, struct image_zone *zone);
+
+/* Which part of a name's RRsets a value holds. */
+enum image_part { IMAGE_PART_DATA, IMAGE_PART_NSEC3 };
+
+/* Appends the value of a node to a buffer; nothing when the node has no such RRset. The buffer's
+ * error is to be looked at. */
+void image_value_encode(struct base_buf *buf, const struct zone *zone, const struct zone_node *node,
+                        uint8_t occluder, enum image_part part);
+/* Does the node have RRsets of this part? */
+bool image_value_wanted(const struct zone *zone, const struct zone_node *node,
+                        enum image_part part);
+/* BASE_EFORMAT. */
+int image_value_decode(const MDB_val *value, struct image_name *name);
+
+/* Finds out, node after node in canonical order, what occludes each. */
+struct image_occlusion {
+    const uint8_t *name; /* of the cut or DNAME that was last met */
+    uint8_t depth;       /* as image_name.occluder */
+};
+uint8_t image_occlusion_next(struct image_occlusion *occlusion, const struct zone *zone,
+                             const struct zone_node *node);
+
+/* --- history --- */
+
+/* The records of one step, gathered. */
+struct image_step {
+    struct base_buf removed;
+    struct base_buf added;
+    uint32_t from;
+    uint32_t to;
+    uint64_t version;
+};
+void image_step_init(struct image_step *step, size_t limit);
+void image_step_free(struct image_step *step);
+void image_step_record(struct base_buf *buf, const uint8_t *owner, const struct dns_rr *rr);
+/* Stores a step and drops the oldest ones that are over the bounds; with one that is itself over
+ * the bound: all of it. */
+int image_step_store(struct image *image, MDB_txn *txn, uint32_t id, struct image_step *step,
+                     size_t bytes, size_t versions);
+
+/* Deletes all keys of a zone in a database. */
+int image_delete_range(MDB_txn *txn, MDB_dbi dbi, uint32_t id);
+
+struct image_reader {
+    struct image *image;
+    MDB_txn *txn;
+    MDB_cursor *cursors[IMAGE_DATABASES];
+    uint64_t set;
+    uint64_t commits;
+    bool active;
+};
+
+#endif
