@@ -97,6 +97,7 @@ static size_t json_field(struct base_buf *buf, const struct dns_field *field, co
     case DNS_FIELD_GATEWAY_TYPE:
         return dns_field_print(buf, field, rdata, length, at, DNS_TEXT_PLAIN);
     case DNS_FIELD_STRING:
+    case DNS_FIELD_DIGITS:
     case DNS_FIELD_STRING_OPTIONAL:
         json_string(buf, rdata + at + 1, rdata[at]);
         return at + 1 + rdata[at];

@@ -35,6 +35,7 @@ static void describe(struct dns_rdata_parser *parser, const struct dns_token *to
     int used = snprintf(problem->message, room, "the %s ", name);
     if (used < 0 || (size_t)used >= room)
         return;
+    dns_field_words(problem->message);
     int more = vsnprintf(problem->message + used, room - (size_t)used, format, args);
     used += more < 0 ? 0 : more;
     if (token != NULL && (size_t)used + 12 < room) {
@@ -75,7 +76,7 @@ bool dns_parse_room(struct dns_rdata_parser *parser, size_t size)
 {
     if (size <= DNS_RDATA_MAX - parser->at)
         return true;
-    dns_parse_fail(parser, BASE_ESPACE, "makes the rdata longer than 65535 octets");
+    dns_parse_fail(parser, BASE_ESPACE, "would make the rdata longer than 65535 octets");
     return false;
 }
 
@@ -328,6 +329,16 @@ static int parse_strings(struct dns_rdata_parser *parser)
     return BASE_OK;
 }
 
+static int parse_digits(struct dns_rdata_parser *parser)
+{
+    size_t at = parser->at;
+    int error = parse_string(parser);
+    if (error != BASE_OK)
+        return error;
+    const char *wrong = dns_field_check(parser->field, parser->out, parser->at, &at);
+    return wrong == NULL ? BASE_OK : dns_parse_fail(parser, BASE_EFORMAT, "%s", wrong);
+}
+
 static int parse_long_string(struct dns_rdata_parser *parser)
 {
     const struct dns_token *token = dns_parse_token(parser);
@@ -337,7 +348,7 @@ static int parse_long_string(struct dns_rdata_parser *parser)
     int error = dns_parse_unescape(token->text, token->length, parser->out + parser->at,
                                    DNS_RDATA_MAX - parser->at, &length);
     if (error == BASE_ESPACE)
-        return dns_parse_fail(parser, error, "makes the rdata longer than 65535 octets");
+        return dns_parse_fail(parser, error, "would make the rdata longer than 65535 octets");
     if (error != BASE_OK)
         return dns_parse_reject(parser, error, "must be a string without broken escapes");
     if (length < parser->field->least)
@@ -353,7 +364,7 @@ static int decode_base64(struct dns_rdata_parser *parser, const char *text, size
     int error = base_base64_decode(parser->out + parser->at, DNS_RDATA_MAX - parser->at, &octets,
                                    text, length);
     if (error == BASE_ESPACE)
-        return dns_parse_fail(parser, error, "makes the rdata longer than 65535 octets");
+        return dns_parse_fail(parser, error, "would make the rdata longer than 65535 octets");
     if (error != BASE_OK)
         return dns_parse_reject(parser, BASE_EFORMAT, "must be base64");
     parser->at += octets;
@@ -412,7 +423,7 @@ static int decode_hex(struct dns_rdata_parser *parser, const char *text, size_t 
     int error = base_hex_decode(parser->out + parser->at, DNS_RDATA_MAX - parser->at, &octets, text,
                                 length);
     if (error == BASE_ESPACE)
-        return dns_parse_fail(parser, error, "makes the rdata longer than 65535 octets");
+        return dns_parse_fail(parser, error, "would make the rdata longer than 65535 octets");
     if (error != BASE_OK)
         return dns_parse_reject(parser, BASE_EFORMAT, "must be hexadecimal digits");
     parser->at += octets;
@@ -637,6 +648,8 @@ static int parse_field(struct dns_rdata_parser *parser)
         return dns_parse_name(parser);
     case DNS_FIELD_STRING:
         return parse_string(parser);
+    case DNS_FIELD_DIGITS:
+        return parse_digits(parser);
     case DNS_FIELD_STRING_OPTIONAL:
         return parser->next < parser->count ? parse_string(parser) : BASE_OK;
     case DNS_FIELD_STRINGS:

@@ -34,7 +34,8 @@ enum dns_field_kind {
     DNS_FIELD_NAME,
     /* texts */
     DNS_FIELD_STRING,          /* length octet, up to 255 octets */
-    DNS_FIELD_STRING_OPTIONAL, /* the same, may be absent at the end */
+    DNS_FIELD_DIGITS,          /* the same, digits only, `least` of them (RFC 1183) */
+    DNS_FIELD_STRING_OPTIONAL, /* a string that may be absent at the end */
     DNS_FIELD_STRINGS,         /* one or more to the end */
     DNS_FIELD_TAG,             /* length octet, letters and digits (RFC 8659) */
     DNS_FIELD_LONG_STRING,     /* the rest, without length octet */
@@ -100,6 +101,9 @@ bool dns_mnemonic_value(const struct dns_mnemonic *list, const char *text, size_
                         uint16_t *value);
 /* NULL when the value has no name. */
 const char *dns_mnemonic_name(const struct dns_mnemonic *list, uint16_t value);
+
+/* Makes words of a field's name for a message: "public_key" to "public key". */
+void dns_field_words(char *text);
 
 /* Checks the field that starts at *at and moves *at behind it. Returns NULL when it is well formed,
  * else what is wrong, as the end of a sentence that starts with the field's name. */

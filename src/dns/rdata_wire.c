@@ -49,6 +49,19 @@ static const char *check_counted(const uint8_t *rdata, size_t length, size_t *at
     return NULL;
 }
 
+static const char *check_digits(unsigned least, const uint8_t *rdata, size_t length, size_t *at)
+{
+    size_t start = *at + 1;
+    const char *wrong = check_counted(rdata, length, at);
+    if (wrong != NULL)
+        return wrong;
+    for (size_t i = start; i < *at; i++) {
+        if (rdata[i] < '0' || rdata[i] > '9')
+            return "must consist of digits";
+    }
+    return *at - start < least ? "has too few digits" : NULL;
+}
+
 static const char *check_name(const uint8_t *rdata, size_t length, size_t *at)
 {
     size_t used;
@@ -222,6 +235,8 @@ const char *dns_field_check(const struct dns_field *field, const uint8_t *rdata,
     case DNS_FIELD_STRING:
     case DNS_FIELD_SALT:
         return check_counted(rdata, length, at);
+    case DNS_FIELD_DIGITS:
+        return check_digits(field->least, rdata, length, at);
     case DNS_FIELD_STRINGS:
         return check_strings(rdata, length, at);
     case DNS_FIELD_TAG:
@@ -282,10 +297,21 @@ const char *dns_rdata_rules(uint16_t type, const uint8_t *rdata, size_t length)
     }
 }
 
+void dns_field_words(char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '_')
+            *text = ' ';
+    }
+}
+
 static int report(struct dns_rdata_problem *problem, const char *field, const char *wrong)
 {
     if (problem != NULL) {
-        snprintf(problem->message, sizeof(problem->message), "the %s %s", field, wrong);
+        snprintf(problem->message, sizeof(problem->message), "the %s ", field);
+        dns_field_words(problem->message);
+        size_t used = strlen(problem->message);
+        snprintf(problem->message + used, sizeof(problem->message) - used, "%s", wrong);
         problem->token = 0;
     }
     return BASE_EFORMAT;

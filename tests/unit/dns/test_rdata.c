@@ -298,6 +298,11 @@ static size_t random_field(uint8_t *out, const struct dns_field *field)
         return random_counted(out, 0);
     case DNS_FIELD_HASH:
         return random_counted(out, 1);
+    case DNS_FIELD_DIGITS:
+        out[0] = (uint8_t)(field->least + random_below(10));
+        for (unsigned i = 1; i <= out[0]; i++)
+            out[i] = (uint8_t)('0' + random_below(10));
+        return 1 + out[0];
     case DNS_FIELD_TAG:
         out[0] = 2;
         out[1] = 'x';
