@@ -440,13 +440,15 @@ static void set_first_state(struct reading *reading)
 {
     struct dns_zonefile_state *state = &reading->state;
     const uint8_t *origin = reading->reader.options.origin;
+    bool usual;
     if (origin != NULL) {
         memcpy(state->origin, origin, dns_name_length(origin));
         state->has_origin = true;
         set_zone(reading, origin);
-    } else if (dns_zonefile_origin_of_path(reading->reader.name, state->origin)) {
+    } else if (dns_zonefile_origin_of_path(reading->reader.name, state->origin, &usual)) {
         state->has_origin = true;
-        state->origin_guessed = true;
+        /* "db.example" and "example.zone" are how such files are named: nobody needs to be told. */
+        state->origin_guessed = !usual;
     }
     reading->predicted = *state;
 }
@@ -501,7 +503,8 @@ static int unreadable(struct reading *reading, const char *path, int problem)
 {
     struct base_place place = {.file = path};
     base_findings_add(reading->findings, FILE_UNREADABLE, &place, "%s cannot be read: %s",
-                      strcmp(path, "-") == 0 ? "standard input" : path, strerror(problem));
+                      strcmp(path, "-") == 0 ? "standard input" : path,
+                      problem == EFBIG ? "a line in it does not end" : strerror(problem));
     return BASE_EIO;
 }
 

@@ -114,22 +114,26 @@ void dns_zonefile_source_notes(struct dns_zonefile_parser *parser,
 
 /* --- what the name of a file, and the first bytes of a line, tell --- */
 
-bool dns_zonefile_origin_of_path(const char *path, uint8_t origin[DNS_NAME_MAX])
+bool dns_zonefile_origin_of_path(const char *path, uint8_t origin[DNS_NAME_MAX], bool *usual)
 {
     static const char *const endings[] = {".signed", ".unsigned", ".zone", ".db", ".txt"};
     static const uint8_t root[1] = {0};
     const char *slash = strrchr(path, '/');
     const char *name = slash == NULL ? path : slash + 1;
     size_t length = strlen(name);
+    *usual = false;
     if (length > 3 && strncmp(name, "db.", 3) == 0) {
+        *usual = true;
         name += 3;
         length -= 3;
     }
     /* From the right, in the order of the table: "example.zone.signed". */
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
         size_t ending = strlen(endings[i]);
-        if (length > ending && memcmp(name + length - ending, endings[i], ending) == 0)
+        if (length > ending && memcmp(name + length - ending, endings[i], ending) == 0) {
             length -= ending;
+            *usual |= strcmp(endings[i], ".txt") != 0;
+        }
     }
     size_t used;
     for (size_t i = 0; i < length; i++) {

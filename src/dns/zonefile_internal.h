@@ -227,7 +227,8 @@ void dns_zonefile_predict(struct dns_zonefile_state *state, const struct dns_zon
                           const struct dns_zonefile_source *source);
 /* Sets the keys of runs that were made before the zone's origin was known. BASE_ENOMEM. */
 int dns_zonefile_make_keys(const struct dns_zonefile_reader *reader, struct dns_batch *batch);
-/* The origin that a file's name tells: "example.com.zone", "db.example", ... False: none. */
-bool dns_zonefile_origin_of_path(const char *path, uint8_t origin[DNS_NAME_MAX]);
+/* The origin that a file's name tells: "example.com.zone", "db.example", ... False: none. `usual`:
+ * the name has the form that files of zones usually have. */
+bool dns_zonefile_origin_of_path(const char *path, uint8_t origin[DNS_NAME_MAX], bool *usual);
 
 #endif

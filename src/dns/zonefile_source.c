@@ -16,6 +16,10 @@
 #define CUT_LINES  1000
 #define CUT_SEARCH (64 * 1024)
 
+/* So many octets of a line that is too long are passed over; then reading stops, for devices and
+ * pipes may never end. */
+#define SKIP_MAX ((uint64_t)1 << 30)
+
 void dns_zonefile_source_open(struct dns_zonefile_source *source,
                               const struct dns_scan_kernel *kernel, int fd, const void *memory,
                               size_t length, size_t block_size, size_t entry_max)
@@ -129,6 +133,7 @@ static int skip_line(struct dns_zonefile_source *source, struct dns_zonefile_blo
                      size_t length)
 {
     size_t size = length;
+    uint64_t start = source->done - length;
     for (;;) {
         const uint8_t *newline = memchr(block->text, '\n', length);
         if (newline != NULL) {
@@ -139,6 +144,10 @@ static int skip_line(struct dns_zonefile_source *source, struct dns_zonefile_blo
         if (source->ended) {
             source->no_final_newline = true;
             return BASE_OK;
+        }
+        if (source->done - start > SKIP_MAX) {
+            source->problem = EFBIG;
+            return BASE_EIO;
         }
         length = 0;
         int error = read_up_to(source, block->text, &length, size);
