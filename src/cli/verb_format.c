@@ -66,7 +66,8 @@ const struct cli_verb cli_verb_format = {
             {.name = "order",
              .kind = CLI_CHOICE,
              .argument = "canonical|source",
-             .help = "canonical, the default: sorted as DNSSEC sorts names. source: as written."},
+             .help = "canonical, the default: the SOA, then sorted as DNSSEC sorts names. "
+                     "source: as written."},
             {.name = "output",
              .letter = 'o',
              .kind = CLI_FILE,

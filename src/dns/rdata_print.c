@@ -202,30 +202,38 @@ static void print_mnemonic(struct base_buf *buf, enum dns_field_kind kind, uint1
         dns_print_number(buf, value);
 }
 
-/* Breaks the characters behind `start` into lines in parentheses. */
+/* Breaks the characters behind `start` into lines that begin with the indent, the first one too. */
 static void break_lines(struct base_buf *buf, size_t start)
 {
     size_t length = buf->length - start;
-    if (buf->error != BASE_OK || length <= PRETTY_COLUMNS)
-        return;
     const size_t indent = sizeof(PRETTY_INDENT) - 1;
     size_t lines = (length + PRETTY_COLUMNS - 1) / PRETTY_COLUMNS;
-    size_t more = 1 + lines * indent + 2;
-    if (base_buf_reserve(buf, more) == NULL)
+    size_t more = lines * indent;
+    if (buf->error != BASE_OK || base_buf_reserve(buf, more) == NULL)
         return;
     char *text = (char *)buf->data + start;
-    text[length + more - 2] = ' ';
-    text[length + more - 1] = ')';
     /* From the end, so that nothing is overwritten that is still to move. */
     for (size_t i = lines; i-- > 0;) {
         size_t from = i * PRETTY_COLUMNS;
         size_t size = i == lines - 1 ? length - from : PRETTY_COLUMNS;
-        char *to = text + 1 + i * (PRETTY_COLUMNS + indent);
+        char *to = text + i * (PRETTY_COLUMNS + indent);
         memmove(to + indent, text + from, size);
         memcpy(to, PRETTY_INDENT, indent);
     }
-    text[0] = '(';
     buf->length += more;
+}
+
+/* Puts the characters behind `start` into lines in parentheses when they are too many for one. */
+static void enclose_lines(struct base_buf *buf, size_t start)
+{
+    size_t length = buf->length - start;
+    if (length <= PRETTY_COLUMNS || base_buf_reserve(buf, 1) == NULL)
+        return;
+    memmove(buf->data + start + 1, buf->data + start, length);
+    buf->data[start] = '(';
+    buf->length++;
+    break_lines(buf, start + 1);
+    base_buf_text(buf, " )");
 }
 
 static size_t print_blob(struct base_buf *buf, const struct dns_field *field, const uint8_t *rdata,
@@ -239,7 +247,7 @@ static size_t print_blob(struct base_buf *buf, const struct dns_field *field, co
     else
         dns_print_base64(buf, rdata + at, length - at);
     if (style == DNS_TEXT_PRETTY)
-        break_lines(buf, start);
+        enclose_lines(buf, start);
     return length;
 }
 
@@ -356,6 +364,7 @@ size_t dns_field_print(struct base_buf *buf, const struct dns_field *field, cons
         dns_print_name(buf, rdata + at);
         return at + dns_name_length(rdata + at);
     case DNS_FIELD_STRING:
+    case DNS_FIELD_DIGITS:
     case DNS_FIELD_STRING_OPTIONAL:
         print_quoted(buf, rdata + at + 1, rdata[at]);
         return at + 1 + rdata[at];
@@ -440,6 +449,25 @@ static void print_pretty_soa(struct base_buf *buf, const struct dns_rrtype *row,
     base_buf_text(buf, PRETTY_INDENT ")");
 }
 
+/* A signature over lines: what it covers, its dates and key, the signature. */
+static void print_pretty_signature(struct base_buf *buf, const struct dns_rrtype *row,
+                                   const uint8_t *rdata, size_t length)
+{
+    enum { HEAD = 4, LAST = 8 }; /* fields on the first line; the signature */
+    size_t at = 0;
+    for (size_t i = 0; i < LAST; i++) {
+        if (i == HEAD)
+            base_buf_text(buf, " (" PRETTY_INDENT);
+        else if (i > 0)
+            base_buf_u8(buf, ' ');
+        at = dns_field_print(buf, &row->fields[i], rdata, length, at, DNS_TEXT_PLAIN);
+    }
+    size_t start = buf->length;
+    dns_field_print(buf, &row->fields[LAST], rdata, length, at, DNS_TEXT_PLAIN);
+    break_lines(buf, start);
+    base_buf_text(buf, " )");
+}
+
 void dns_rdata_to_text(struct base_buf *buf, uint16_t type, const uint8_t *rdata, size_t length,
                        enum dns_text_style style)
 {
@@ -452,6 +480,10 @@ void dns_rdata_to_text(struct base_buf *buf, uint16_t type, const uint8_t *rdata
     }
     if (style == DNS_TEXT_PRETTY && type == DNS_TYPE_SOA) {
         print_pretty_soa(buf, row, rdata, length);
+        return;
+    }
+    if (style == DNS_TEXT_PRETTY && type == DNS_TYPE_RRSIG) {
+        print_pretty_signature(buf, row, rdata, length);
         return;
     }
     size_t at = 0;

@@ -177,15 +177,71 @@ static void write_record(const struct text *text, struct head *head, const uint8
     head->owner_shown = true;
 }
 
+/* Signatures behind what they sign, for people. Not when an absurd number of them would make the
+ * search long. */
+#define INTERLEAVE_MAX 4096
+
+static void write_signatures(const struct text *text, struct head *head,
+                             const struct zone_node *node, const struct zone_rrset *signatures,
+                             uint16_t covered, struct base_buf *buf)
+{
+    for (unsigned i = 0; i < signatures->count; i++) {
+        const struct dns_rr *rr = text->zone->rrs[signatures->first_rr + i];
+        if (rr->length >= 2 && (rr->rdata[0] << 8 | rr->rdata[1]) == covered)
+            write_record(text, head, node->name, rr, buf);
+    }
+}
+
+static void write_rrset(const struct text *text, struct head *head, const struct zone_node *node,
+                        const struct zone_rrset *rrset, const struct zone_rrset *signatures,
+                        struct base_buf *buf)
+{
+    for (unsigned i = 0; i < rrset->count; i++)
+        write_record(text, head, node->name, text->zone->rrs[rrset->first_rr + i], buf);
+    if (signatures != NULL)
+        write_signatures(text, head, node, signatures, rrset->type, buf);
+}
+
+/* Signatures whose RRset is not there. */
+static void write_strays(const struct text *text, struct head *head, const struct zone_node *node,
+                         const struct zone_rrset *signatures, struct base_buf *buf)
+{
+    for (unsigned i = 0; i < signatures->count; i++) {
+        const struct dns_rr *rr = text->zone->rrs[signatures->first_rr + i];
+        uint16_t covered = (uint16_t)(rr->length >= 2 ? rr->rdata[0] << 8 | rr->rdata[1] : 0);
+        if (covered == DNS_TYPE_RRSIG || zone_rrset(text->zone, node, covered) == NULL)
+            write_record(text, head, node->name, rr, buf);
+    }
+}
+
+/* The node's signatures, when each goes behind the set that it covers; else NULL. */
+static const struct zone_rrset *find_signatures(const struct text *text,
+                                                const struct zone_node *node)
+{
+    if (text->form != ZONE_TEXT_PRETTY)
+        return NULL;
+    const struct zone_rrset *signatures = zone_rrset(text->zone, node, DNS_TYPE_RRSIG);
+    if (signatures != NULL && (size_t)signatures->count * node->rrset_count > INTERLEAVE_MAX)
+        return NULL;
+    return signatures;
+}
+
 static void write_node(const struct text *text, struct head *head, const struct zone_node *node,
                        struct base_buf *buf)
 {
-    const struct zone *zone = text->zone;
+    const struct zone_rrset *rrsets = &text->zone->rrsets[node->first_rrset];
+    const struct zone_rrset *signatures = find_signatures(text, node);
+    /* A zone begins with its SOA record: much that reads zone files relies on it. */
+    const struct zone_rrset *soa =
+        node->flags & ZONE_APEX ? zone_rrset(text->zone, node, DNS_TYPE_SOA) : NULL;
+    if (soa != NULL)
+        write_rrset(text, head, node, soa, signatures, buf);
     for (unsigned i = 0; i < node->rrset_count; i++) {
-        const struct zone_rrset *rrset = &zone->rrsets[node->first_rrset + i];
-        for (unsigned j = 0; j < rrset->count; j++)
-            write_record(text, head, node->name, zone->rrs[rrset->first_rr + j], buf);
+        if (&rrsets[i] != soa && &rrsets[i] != signatures)
+            write_rrset(text, head, node, &rrsets[i], signatures, buf);
     }
+    if (signatures != NULL)
+        write_strays(text, head, node, signatures, buf);
 }
 
 static int fill(const void *context, size_t first, size_t end, struct base_buf *buf)

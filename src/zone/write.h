@@ -15,7 +15,7 @@ enum zone_text_form {
 
 struct zone_write_options {
     enum zone_text_form form;
-    bool source_order; /* as written instead of canonical: by file and line */
+    bool source_order; /* as written, by file and line; otherwise canonical, but the SOA first */
     unsigned threads;
     void (*progress)(void *context, size_t nodes_done, size_t nodes_all); /* may be NULL */
     void *progress_context;

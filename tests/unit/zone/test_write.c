@@ -145,14 +145,15 @@ static void test_forms(void **state)
     write_to(path, zone, ZONE_TEXT_PRETTY, false, 1);
     text = read_text(path);
     assert_non_null(strstr(text, "$ORIGIN example.\n$TTL 300\n"
-                                 "@                               IN NS      ns.example.\n"));
+                                 "@                       60      IN SOA     ns.example."));
+    assert_non_null(strstr(text, "\n                                IN NS      ns.example.\n"));
     assert_non_null(strstr(text, "\nwww                             IN A       192.0.2.1\n"
                                  "                                IN A       192.0.2.2\n"));
     free(text);
     write_to(path, zone, ZONE_TEXT_JSON, false, 2);
     text = read_text(path);
-    assert_ptr_equal(strstr(text, "[\n{\"name\":\"example.\",\"ttl\":300,\"class\":\"IN\",\"type\":"
-                                  "\"NS\",\"rdata\":\"ns.example.\",\"data\":{"),
+    assert_ptr_equal(strstr(text, "[\n{\"name\":\"example.\",\"ttl\":60,\"class\":\"IN\",\"type\":"
+                                  "\"SOA\",\"rdata\":\"ns.example. host.example. 1 2 3 4 5\","),
                      text);
     assert_non_null(strstr(text, "\"name\":\"a\\\\.b.example.\""));
     assert_string_equal(text + strlen(text) - 4, "}\n]\n");
