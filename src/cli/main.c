@@ -5,7 +5,9 @@
 #include "cli/verbs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NAMES_MAX 128
 
@@ -90,8 +92,23 @@ static int run(int argc, char **argv)
     return run_verb(verb, argc - used, argv + used);
 }
 
+/* A program may be started without standard streams. Their numbers must not go to files that are
+ * opened later, or what is meant for people would be written into a zone. What takes their place
+ * fails as a closed stream does: it is open the wrong way round. */
+static void occupy_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+            continue;
+        /* open takes the lowest free number, which is this one. */
+        if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            _exit(CLI_SYSTEM);
+    }
+}
+
 int main(int argc, char **argv)
 {
+    occupy_streams();
     int code = run(argc > 0 ? argc - 1 : 0, argv + 1);
     /* Output that got lost is a failure, whatever the verb thinks. */
     if (fflush(stdout) != 0 || ferror(stdout)) {
