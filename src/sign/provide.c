@@ -27,16 +27,35 @@ static int make_key(const char *directory, const uint8_t *zone, const struct sig
     return error;
 }
 
+static void refuse_orphan(const char *directory, const uint8_t *zone,
+                          struct base_findings *findings)
+{
+    char name[DNS_NAME_TEXT];
+    struct base_place place = {.file = directory};
+    base_findings_add(findings, SIGN_NO_KEY, &place,
+                      "%s has no complete key here, but a private key whose other file is missing; "
+                      "no new key was made",
+                      dns_name_text(name, zone));
+}
+
 int sign_keys_provide(const char *directory, const uint8_t *zone, const struct sign_policy *policy,
                       base_time now, struct base_findings *findings, struct crypto_keydir *out,
                       unsigned *created)
 {
     struct crypto_keydir keys = {0};
+    uint32_t orphans = findings->by_code[KEY_ORPHAN];
     int error = crypto_keydir_open(directory, zone, findings, &keys);
     if (error == BASE_OK && keys.count > 0) {
         *out = keys;
         *created = 0;
         return BASE_OK;
+    }
+    if (error == BASE_OK && findings->by_code[KEY_ORPHAN] > orphans) {
+        /* The parent may have the DS of the key that lost its other half: a new key beside it would
+         * make the zone bogus. */
+        refuse_orphan(directory, zone, findings);
+        crypto_keydir_free(&keys);
+        return BASE_EREFUSED;
     }
     if (error == BASE_OK)
         crypto_keydir_free(&keys);
