@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/report.h"
 #include "dns/rdata.h"
 
 #include <errno.h>
@@ -106,9 +107,14 @@ static int read_file(struct cli_call *call, struct cli_ds_list *list, const char
     size_t length;
     int error = base_file_read(path, FILE_LIMIT, &data, &length);
     if (error != BASE_OK) {
-        fprintf(stderr, "kenter %s: %s: %s\n", call->verb->name, path,
-                error == BASE_EIO ? strerror(errno) : base_strerror(error));
-        return CLI_SYSTEM;
+        struct base_place place = {.file = path};
+        if (error == BASE_EIO)
+            cli_file_finding(call, FILE_UNREADABLE, path, "the DS records cannot be read");
+        else if (error == BASE_ELIMIT)
+            base_findings_add(&call->findings, FILE_UNREADABLE, &place,
+                              "the file is larger than %zu octets; these are not DS records",
+                              FILE_LIMIT);
+        return cli_finish(call, error);
     }
     const char *text = (const char *)data, *end = text + length;
     int code = CLI_GOOD;

@@ -12,7 +12,9 @@
 void cli_file_finding(struct cli_call *call, enum base_finding_code code, const char *path,
                       const char *what)
 {
-    struct base_place place = {.file = path};
+    /* "-" would be shown as standard input. */
+    bool output = code == FILE_UNWRITABLE && strcmp(path, "-") == 0;
+    struct base_place place = {.file = output ? "<stdout>" : path};
     base_findings_add(&call->findings, code, &place, "%s: %s", what, strerror(errno));
 }
 
@@ -73,7 +75,9 @@ static void print_place(FILE *stream, const struct base_place *place)
     if (place->file != NULL) {
         print_safely(stream, strcmp(place->file, "-") == 0 ? "<stdin>" : place->file);
         if (place->line != 0)
-            fprintf(stream, ":%u:%u", place->line, place->column);
+            fprintf(stream, ":%u", place->line);
+        if (place->line != 0 && place->column != 0)
+            fprintf(stream, ":%u", place->column);
         fputs(": ", stream);
     } else if (place->owner != NULL) {
         print_safely(stream, place->owner);
@@ -144,6 +148,15 @@ static void json_member(struct base_buf *buf, const char *name, const char *text
     base_json_text(buf, text);
 }
 
+/* Parts of a place that are not known are null. */
+static void json_number(struct base_buf *buf, const char *name, uint32_t number)
+{
+    if (number != 0)
+        base_buf_printf(buf, ",\"%s\":%u", name, number);
+    else
+        base_buf_printf(buf, ",\"%s\":null", name);
+}
+
 static void json_finding(struct base_buf *buf, const struct base_finding *finding)
 {
     const struct base_finding_info *info = base_finding_info(finding->code);
@@ -152,10 +165,8 @@ static void json_finding(struct base_buf *buf, const struct base_finding *findin
     base_json_text(buf, info->code);
     json_member(buf, "severity", base_severity_name(finding->severity));
     json_member(buf, "file", place->file);
-    if (place->line != 0)
-        base_buf_printf(buf, ",\"line\":%u,\"column\":%u", place->line, place->column);
-    else
-        base_buf_text(buf, ",\"line\":null,\"column\":null");
+    json_number(buf, "line", place->line);
+    json_number(buf, "column", place->column);
     json_member(buf, "owner", place->owner);
     json_member(buf, "type", place->type);
     json_member(buf, "message", finding->message);
@@ -196,6 +207,10 @@ static int print_json(const struct cli_call *call, FILE *stream, int code)
 static int exit_code(const struct cli_call *call, int error)
 {
     if (error != BASE_OK && error != BASE_EREFUSED)
+        return CLI_SYSTEM;
+    /* Work that stopped because of a file is no judgement of a zone. */
+    const uint32_t *by_code = call->findings.by_code;
+    if (error == BASE_EREFUSED && by_code[FILE_UNREADABLE] + by_code[FILE_UNWRITABLE] > 0)
         return CLI_SYSTEM;
     if (error == BASE_EREFUSED || call->findings.totals[BASE_ERROR] > call->tolerated)
         return CLI_FINDINGS;

@@ -207,8 +207,13 @@ static int verify_result(struct signing *signing)
                                             .progress_context = &progress};
     struct validate_zone_result result;
     size_t before = call->findings.totals[BASE_ERROR];
+    /* Lines of signatures that were kept are those of another file. */
+    size_t files = signing->result.zone->file_count;
+    if (signing->previous != NULL)
+        signing->result.zone->file_count = 0;
     cli_progress_start(&progress, cli_progress_wanted(call), "verifying");
     int error = validate_zone(signing->result.zone, &options, &call->findings, &result);
+    signing->result.zone->file_count = files;
     cli_progress_end(&progress);
     if (error == BASE_OK && call->findings.totals[BASE_ERROR] > before)
         error = BASE_EREFUSED;
@@ -295,7 +300,9 @@ const struct cli_verb cli_verb_sign = {
         "signed zone. DNSSEC records in the file are dropped and made anew. When the directory has "
         "no key for the zone, keys are made as the policy says.\n\n"
         "With --previous, signatures of the last signed version are kept where they are still "
-        "right and will not expire soon; the content is the same as after signing everything.\n\n"
+        "right and will not expire soon; the content is the same as after signing everything. "
+        "Whether a signature is right is judged by the data, the key and the dates; --verify also "
+        "computes it.\n\n"
         "A zone with errors is refused. The output file is put into place only when it is "
         "complete: after any failure the old one is still there.",
     .operands =

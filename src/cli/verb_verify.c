@@ -20,16 +20,18 @@ static void summarise(struct cli_call *call, const struct zone *zone,
     cli_number(signatures, result->signatures);
     cli_number(names, zone->node_count);
     if (result->signatures == 0) {
-        cli_summary_words(call, "%s: %s names, no signatures", name, names);
+        cli_summary_words(call, "%s: %s name%s, no signatures", name, names,
+                          zone->node_count == 1 ? "" : "s");
         return;
     }
     base_time_iso(result->earliest_expiry, time);
     cli_summary_text(call, "earliest_expiry", time);
     base_duration_text(result->earliest_expiry - call->now, left);
     bool over = result->earliest_expiry < call->now;
-    cli_summary_words(call, "%s: %s names, %s signatures, %s; the first %s %s (%s%s)", name, names,
-                      signatures, result->denial, over ? "expired" : "expires", time,
-                      over ? "" : "in ", over ? "in the past" : left);
+    cli_summary_words(call, "%s: %s name%s, %s signatures, %s; the first %s %s (%s%s)", name, names,
+                      zone->node_count == 1 ? "" : "s", signatures, result->denial,
+                      over ? "expired" : "expires", time, over ? "" : "in ",
+                      over ? "in the past" : left);
 }
 
 static int verify(struct cli_call *call, const struct zone *zone, const struct cli_ds_list *ds)

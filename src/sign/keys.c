@@ -294,8 +294,8 @@ int sign_choose_keys(struct sign_job *job)
         return status;
     if (keys->count == 0) {
         char owner[DNS_NAME_TEXT];
-        base_findings_add(job->findings, SIGN_NO_KEY, NULL,
-                          "none of the %zu keys of %s can sign now", request->key_count,
+        base_findings_add(job->findings, SIGN_NO_KEY, NULL, "of %zu key%s of %s none can sign now",
+                          request->key_count, request->key_count == 1 ? "" : "s",
                           dns_name_text(owner, job->zone->apex));
         return BASE_EREFUSED;
     }

@@ -153,9 +153,10 @@ int validate_keys_read(struct verifier *verifier)
     for (size_t i = 0; i < verifier->key_count; i++)
         usable |= verifier->keys[i].usable;
     if (!usable)
-        validate_report_type(verifier, verifier->findings, VERIFY_KEY_NONE_USABLE, zone->apex,
-                             DNS_TYPE_DNSKEY, "none of the %u DNSKEY records can verify signatures",
-                             rrset->count);
+        validate_report_type(
+            verifier, verifier->findings, VERIFY_KEY_NONE_USABLE, zone->apex, DNS_TYPE_DNSKEY,
+            "of %zu DNSKEY record%s that were looked at none can verify signatures",
+            verifier->key_count, verifier->key_count == 1 ? "" : "s");
     return BASE_OK;
 }
 

@@ -314,7 +314,9 @@ static void report_field(struct judgement *judgement, const struct outcome *outc
                  rrsig->signature_length, validate_algorithm_text(algorithm, rrsig->algorithm));
         break;
     default:
-        snprintf(text, sizeof(text), "was not verified: %d for one RRset were, %d keys for one tag",
+        snprintf(text, sizeof(text),
+                 "was not verified: of one RRset %d signatures are, each with at most %d keys of "
+                 "one tag",
                  VALIDATE_RRSET_VERIFICATIONS, VALIDATE_TAG_KEYS);
         break;
     }

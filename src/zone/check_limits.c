@@ -81,9 +81,8 @@ static void check_size(struct check *check, const struct zone_rrset *rrset)
         octets += 12u + check_rr(check, rrset, i)->length;
     if (octets > MESSAGE_MAX)
         CHECK_SAY(check, ZONE_RRSET_TOO_LARGE, check_rr(check, rrset, 0),
-                  "the %u records of the "
-                  "set need %zu octets; a message holds %u",
-                  rrset->count, octets, MESSAGE_MAX);
+                  "%u record%s of one set need%s %zu octets; a message holds %u", rrset->count,
+                  rrset->count == 1 ? "" : "s", rrset->count == 1 ? "s" : "", octets, MESSAGE_MAX);
 }
 
 /* Every RRset of every node. */
