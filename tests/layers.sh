@@ -33,7 +33,8 @@ for path in "$root"/src/*/; do
     done
 done
 # The house's order, said once more, independently of src/meson.build.
-allowed='base: dns:base crypto:base,dns zone:base,dns,crypto sign:base,dns,crypto,zone
+allowed='base: dns:base crypto:base,dns zone:base,dns,crypto net:base,dns,crypto
+         sign:base,dns,crypto,zone
          validate:base,dns,crypto,zone image:base,dns,crypto,zone
          source:base,dns
          daemon:base,dns,crypto,zone,sign,validate,source
@@ -48,8 +49,9 @@ done
 if grep -rnE '#include "\.\./' "$root/src" "$root/include"; then
     echo "an include goes around the layers"; exit 1
 fi
-if grep -rlE '#include <openssl/' "$root/src" | grep -v '^'"$root"'/src/crypto/'; then
-    echo "only src/crypto includes OpenSSL"; exit 1
+if grep -rlE '#include <openssl/' "$root/src" | grep -v '^'"$root"'/src/crypto/' |
+    grep -vx "$root/src/net/tls.c"; then
+    echo "only src/crypto includes OpenSSL, and src/net/tls.c for TLS"; exit 1
 fi
 # And the build itself stops: the signer reaching into the verifier.
 cp "$root/src/sign/policy.c" "$work/policy.c"

@@ -1,0 +1,41 @@
+/*
+ * TLS for the server side (RFC 7858, RFC 9103; versions and ciphers by RFC 9325): certificates, and
+ * sessions over sockets that do not block. The protocol itself is OpenSSL's.
+ */
+#ifndef NET_TLS_H
+#define NET_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct net_tls;
+struct net_tls_session;
+
+struct net_tls_options {
+    const char *certificate; /* PEM file: the certificate and its chain */
+    const char *key;         /* PEM file */
+    const char *client_ca;   /* PEM file: who may certify clients; NULL: clients show none. A client
+                              * without a certificate is let in all the same, unnamed */
+};
+
+/* Reads the files. On failure `why` tells in words: BASE_EIO, BASE_EFORMAT, BASE_EMISMATCH (key and
+ * certificate), BASE_ENOMEM. */
+int net_tls_new(const struct net_tls_options *options, char why[256], struct net_tls **out);
+/* Reads them anew: new connections use them. After an error the old ones stay. Any thread. */
+int net_tls_reload(struct net_tls *tls, const struct net_tls_options *options, char why[256]);
+/* After all servers that use it. NULL is allowed. */
+void net_tls_free(struct net_tls *tls);
+
+/* The server's side on an accepted socket, which stays the caller's. BASE_ENOMEM, BASE_EINVAL. */
+int net_tls_session_new(struct net_tls *tls, int fd, struct net_tls_session **out);
+/* Says goodbye as far as that is possible at once. NULL is allowed. */
+void net_tls_session_free(struct net_tls_session *session);
+/* As of struct net_transport. */
+ssize_t net_tls_read(struct net_tls_session *session, uint8_t *data, size_t length);
+ssize_t net_tls_write(struct net_tls_session *session, const uint8_t *data, size_t length);
+bool net_tls_buffered(struct net_tls_session *session);
+const char *net_tls_identity(struct net_tls_session *session);
+
+#endif
