@@ -44,12 +44,12 @@ struct check_case {
 
 static void check_text(const char *text, unsigned threads, struct base_findings *findings)
 {
-    char *all = malloc(strlen(CLEAN) + (text != NULL ? strlen(text) : 0) + 2);
-    assert_non_null(all);
-    if (text != NULL && text[0] == '!')
-        sprintf(all, "%s\n", text + 1);
-    else
-        sprintf(all, "%s%s\n", CLEAN, text != NULL ? text : "");
+    bool whole = text != NULL && text[0] == '!';
+    char *all = NULL;
+    assert_true(asprintf(&all, "%s%s\n", whole ? "" : CLEAN,
+                         whole          ? text + 1
+                         : text != NULL ? text
+                                        : "") > 0);
     uint8_t origin[DNS_NAME_MAX];
     size_t length;
     const char *name = strchr(all, ' ') + 1;
