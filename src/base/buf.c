@@ -38,6 +38,8 @@ uint8_t *base_buf_reserve_slow(struct base_buf *buf, size_t more)
     size_t capacity = buf->capacity < 256 ? 256 : buf->capacity;
     while (capacity < need)
         capacity = capacity > buf->limit / 2 ? buf->limit : capacity * 2;
+    if (capacity > buf->limit)
+        capacity = buf->limit; /* or what is reserved without asking would go beyond it */
     uint8_t *data = realloc(buf->data, capacity);
     if (data == NULL) {
         buf->error = BASE_ENOMEM;

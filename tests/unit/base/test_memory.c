@@ -117,6 +117,13 @@ static void test_buf_limit(void **state)
     base_buf_text(&buf, "again");
     assert_int_equal(buf.error, BASE_OK);
     base_buf_free(&buf);
+    base_buf_init(&buf, 10);
+    base_buf_text(&buf, "ten octets");
+    assert_int_equal(buf.error, BASE_OK);
+    base_buf_u8(&buf, '!');
+    assert_int_equal(buf.error, BASE_ESPACE);
+    assert_int_equal(buf.length, 10);
+    base_buf_free(&buf);
 }
 
 static void test_reader(void **state)
