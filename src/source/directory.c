@@ -1,6 +1,7 @@
 /* A directory of zone files: see directory.h. */
 #include "source/directory.h"
 
+#include "base/codec.h"
 #include "base/error.h"
 
 #include <dirent.h>
@@ -10,15 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Resolves %XX; the result is not longer than the input. False when one is malformed. */
+/* Resolves %XX; the result is not longer than the input. False when one is malformed or stands
+ * for NUL, which would end the name early. */
 static bool resolve_percent(char *out, const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
@@ -26,11 +20,12 @@ static bool resolve_percent(char *out, const char *text, size_t length)
             *out++ = text[i];
             continue;
         }
-        int high = i + 2 < length ? hex_value(text[i + 1]) : -1;
-        int low = high >= 0 ? hex_value(text[i + 2]) : -1;
-        if (low < 0)
+        uint8_t octet;
+        size_t octets;
+        if (length - i < 3 || base_hex_decode(&octet, 1, &octets, text + i + 1, 2) != BASE_OK ||
+            octet == 0)
             return false;
-        *out++ = (char)(high << 4 | low);
+        *out++ = (char)octet;
         i += 2;
     }
     *out = '\0';

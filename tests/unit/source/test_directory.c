@@ -33,6 +33,7 @@ static void names_of_files(void **state)
         {"a..b.zone", NULL},
         {"bad%2.zone", NULL},
         {"bad%2", NULL},
+        {"example.com%00other.zone", NULL},
         {"bad%.zone", NULL},
         {"README", NULL},
         {"", NULL},
