@@ -12,7 +12,8 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define LINE_MAX_SIZE ((size_t)16 * 1024)
+/* Holds the longest finding, with each octet of its place and message escaped as six. */
+#define LINE_MAX_SIZE ((size_t)128 * 1024)
 #define MESSAGE_MAX   2048
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
