@@ -20,11 +20,14 @@ int base_file_read(const char *path, size_t limit, uint8_t **data, size_t *lengt
 struct base_file_writer;
 
 /* Starts writing a replacement for `path` in the same directory. `mode` as of open(2); the mode
- * of an existing target is kept instead. BASE_EIO. */
+ * of an existing target is kept instead. BASE_EIO (see errno), BASE_ENOMEM. */
 int base_file_create(const char *path, mode_t mode, struct base_file_writer **writer);
-/* Appends. Large writes go straight to the system. BASE_EIO; the error sticks. */
+/* Appends `length` bytes. Large writes go straight to the system. BASE_EIO (see errno); the error
+ * sticks. */
 int base_file_write(struct base_file_writer *writer, const void *data, size_t length);
-/* Syncs, renames, syncs the directory, frees the writer. After an error the target is as before. */
+/* Syncs, renames, syncs the directory, frees the writer. BASE_EIO (see errno): the target is as
+ * before, unless only the last sync failed; then it is replaced, but a crash may still undo that.
+ * BASE_ENOMEM. */
 int base_file_commit(struct base_file_writer *writer);
 /* Throws away what was written and frees the writer. NULL is allowed. */
 void base_file_abort(struct base_file_writer *writer);

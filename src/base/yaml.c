@@ -3,7 +3,9 @@
 
 #include "base/error.h"
 
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -19,10 +21,16 @@ struct loader {
     size_t nodes;
 };
 
-static int refuse(struct loader *loader, yaml_mark_t mark, int error, const char *message)
+__attribute__((format(printf, 4, 5))) static int refuse(struct loader *loader, yaml_mark_t mark,
+                                                        int error, const char *format, ...)
 {
+    char message[256];
     struct base_place place = {
         .file = loader->file, .line = (uint32_t)mark.line + 1, .column = (uint32_t)mark.column + 1};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof(message), format, args);
+    va_end(args);
     base_findings_add(loader->findings, POLICY_INVALID, &place, "%s", message);
     return error;
 }
@@ -34,7 +42,7 @@ static int next_event(struct loader *loader, yaml_event_t *event)
     if (loader->parser.error == YAML_MEMORY_ERROR)
         return BASE_ENOMEM;
     const char *problem = loader->parser.problem;
-    return refuse(loader, loader->parser.problem_mark, BASE_EFORMAT,
+    return refuse(loader, loader->parser.problem_mark, BASE_EFORMAT, "%s",
                   problem != NULL ? problem : "this is not YAML");
 }
 
@@ -115,7 +123,7 @@ static int load_key(struct loader *loader, const struct base_yaml *map, const ya
 {
     const char *feature = refused_feature(event);
     if (feature != NULL)
-        return refuse(loader, event->start_mark, BASE_EFORMAT, feature);
+        return refuse(loader, event->start_mark, BASE_EFORMAT, "%s", feature);
     if (event->type != YAML_SCALAR_EVENT)
         return refuse(loader, event->start_mark, BASE_EFORMAT, "a key must be a plain word");
     if (map->count >= ENTRIES_MAX)
@@ -126,12 +134,8 @@ static int load_key(struct loader *loader, const struct base_yaml *map, const ya
     const struct base_yaml *earlier = base_yaml_get(map, *key);
     if (earlier == NULL)
         return BASE_OK;
-    struct base_place place = {.file = loader->file,
-                               .line = (uint32_t)event->start_mark.line + 1,
-                               .column = (uint32_t)event->start_mark.column + 1};
-    base_findings_add(loader->findings, POLICY_INVALID, &place,
-                      "\"%.80s\" is set twice; the first is on line %u", *key, earlier->line);
-    return BASE_EFORMAT;
+    return refuse(loader, event->start_mark, BASE_EFORMAT,
+                  "\"%.80s\" is set twice; the first is on line %u", *key, earlier->line);
 }
 
 static int load_value(struct loader *loader, unsigned depth, struct base_yaml **child)
@@ -178,7 +182,7 @@ static int load_node(struct loader *loader, const yaml_event_t *event, unsigned 
 {
     const char *feature = refused_feature(event);
     if (feature != NULL)
-        return refuse(loader, event->start_mark, BASE_EFORMAT, feature);
+        return refuse(loader, event->start_mark, BASE_EFORMAT, "%s", feature);
     if (depth > DEPTH_MAX)
         return refuse(loader, event->start_mark, BASE_ELIMIT, "nested too deeply (limit: 32)");
     if (++loader->nodes > NODES_MAX)

@@ -23,8 +23,9 @@ struct base_yaml {
 };
 
 /* Parses `length` bytes at `data`; `file` is for messages. Nodes live in `arena`. An empty document
- * gives an empty map. BASE_EFORMAT with a finding POLICY_INVALID; BASE_ENOMEM; BASE_ELIMIT when
- * deeper than 32. */
+ * gives an empty map. BASE_EFORMAT, and BASE_ELIMIT when it is nested more than 32 deep, or has
+ * more than 100 000 values or 4096 entries in one map, both with a finding POLICY_INVALID;
+ * BASE_ENOMEM. */
 int base_yaml_parse(const char *file, const void *data, size_t length, struct base_arena *arena,
                     struct base_findings *findings, struct base_yaml **root);
 /* The entry of a map by key; NULL when absent or not a map. */
