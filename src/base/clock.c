@@ -130,25 +130,24 @@ static int parse_digits(const char **text, int64_t *out)
     return BASE_OK;
 }
 
-static int64_t unit_seconds(char unit)
+uint32_t base_duration_unit(char unit)
 {
     switch (unit) {
-    case 'w':
-    case 'W':
-        return 7 * SECONDS_PER_DAY;
-    case 'd':
-    case 'D':
-        return SECONDS_PER_DAY;
-    case 'h':
-    case 'H':
-        return 3600;
+    case 's':
+    case 'S':
+        return 1;
     case 'm':
     case 'M':
         return 60;
-    case 's':
-    case 'S':
-    case '\0':
-        return 1;
+    case 'h':
+    case 'H':
+        return 3600;
+    case 'd':
+    case 'D':
+        return SECONDS_PER_DAY;
+    case 'w':
+    case 'W':
+        return 7 * SECONDS_PER_DAY;
     default:
         return 0;
     }
@@ -163,7 +162,7 @@ int base_duration_parse(const char *text, int64_t *out)
         int error = parse_digits(&text, &number);
         if (error != BASE_OK)
             return error;
-        int64_t unit = unit_seconds(*text);
+        int64_t unit = *text == '\0' ? 1 : base_duration_unit(*text);
         /* From large to small and each unit once, so that "1h30" cannot be misread. */
         if (unit == 0 || unit >= last_unit || (*text == '\0' && last_unit != INT64_MAX))
             return BASE_EFORMAT;

@@ -21,6 +21,8 @@ uint64_t base_clock_monotonic(void);
  * BASE_EFORMAT when it is none of these. */
 int base_time_parse(const char *text, base_time now, base_time *out);
 
+/* The seconds of a unit: one of s m h d w, in any case. 0 for another character. */
+uint32_t base_duration_unit(char unit);
 /* Reads a duration: "3600", "1h", "14d", "1w2d3h4m5s"; seconds. BASE_EFORMAT, BASE_ERANGE. */
 int base_duration_parse(const char *text, int64_t *out);
 

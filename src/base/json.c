@@ -1,6 +1,8 @@
 /* Writing JSON: see json.h. */
 #include "base/json.h"
 
+#include "base/utf8.h"
+
 #include <stdbool.h>
 
 static bool is_plain(uint8_t octet)
@@ -31,27 +33,6 @@ static void escape(struct base_buf *buf, uint8_t octet)
     }
 }
 
-/* Octets of the UTF-8 sequence that begins at `text`; 0 when it is not one (RFC 3629). */
-static size_t utf8_length(const uint8_t *text, size_t left)
-{
-    uint8_t lead = text[0];
-    size_t length = lead >= 0xc2 && lead <= 0xdf   ? 2
-                    : lead >= 0xe0 && lead <= 0xef ? 3
-                    : lead >= 0xf0 && lead <= 0xf4 ? 4
-                                                   : 0;
-    if (length == 0 || length > left)
-        return 0;
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    /* Overlong forms, surrogates, and what lies beyond U+10FFFF. */
-    if ((lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] > 0x9f) ||
-        (lead == 0xf0 && text[1] < 0x90) || (lead == 0xf4 && text[1] > 0x8f))
-        return 0;
-    return length;
-}
-
 void base_json_string(struct base_buf *buf, const char *text, size_t length)
 {
     const uint8_t *octets = (const uint8_t *)text;
@@ -65,7 +46,7 @@ void base_json_string(struct base_buf *buf, const char *text, size_t length)
         at = plain;
         if (at == length)
             break;
-        size_t sequence = octets[at] < 0x80 ? 0 : utf8_length(octets + at, length - at);
+        size_t sequence = octets[at] < 0x80 ? 0 : base_utf8_length(octets + at, length - at);
         if (sequence > 0) {
             base_buf_append(buf, octets + at, sequence);
             at += sequence;

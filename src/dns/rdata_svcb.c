@@ -5,6 +5,7 @@
 
 #include "base/codec.h"
 #include "base/error.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
@@ -67,29 +68,11 @@ static const char *check_alpn(const uint8_t *value, size_t size)
     return NULL;
 }
 
-/* The octets of the UTF-8 sequence at the start; 0 when it is not well formed (RFC 3629). */
-static size_t utf8_sequence(const uint8_t *text, size_t length)
-{
-    uint8_t first = text[0];
-    if (first < 0x80)
-        return 1;
-    size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || length < size)
-        return 0;
-    for (size_t i = 1; i < size; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    bool overlong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xf0 && text[1] < 0x90);
-    bool beyond = (first == 0xed && text[1] > 0x9f) || (first == 0xf4 && text[1] > 0x8f);
-    return overlong || beyond ? 0 : size;
-}
-
 /* A relative URI template in UTF-8 that has the variable "dns" (RFC 9461 section 5). */
 static const char *check_dohpath(const uint8_t *value, size_t size)
 {
     for (size_t at = 0; at < size;) {
-        size_t sequence = utf8_sequence(value + at, size - at);
+        size_t sequence = base_utf8_length(value + at, size - at);
         if (sequence == 0)
             return "have a dohpath that is not UTF-8";
         at += sequence;

@@ -1,6 +1,8 @@
 /* Numbers, addresses and times: see scalar.h. */
 #include "dns/scalar.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 
 static inline unsigned digit_of(char character)
@@ -23,29 +25,6 @@ bool dns_scalar_number(const char *text, size_t length, uint64_t max, uint64_t *
     return true;
 }
 
-static uint32_t unit_seconds(char unit)
-{
-    switch (unit) {
-    case 's':
-    case 'S':
-        return 1;
-    case 'm':
-    case 'M':
-        return 60;
-    case 'h':
-    case 'H':
-        return 3600;
-    case 'd':
-    case 'D':
-        return 86400;
-    case 'w':
-    case 'W':
-        return 604800;
-    default:
-        return 0;
-    }
-}
-
 bool dns_scalar_ttl(const char *text, size_t length, uint32_t *value)
 {
     uint64_t total = 0, part = 0;
@@ -56,7 +35,7 @@ bool dns_scalar_ttl(const char *text, size_t length, uint32_t *value)
             part = part * 10 + digit;
             digits = true;
         } else {
-            uint32_t seconds = unit_seconds(text[i]);
+            uint32_t seconds = base_duration_unit(text[i]);
             if (seconds == 0 || !digits)
                 return false;
             total += part * seconds;

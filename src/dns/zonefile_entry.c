@@ -1,6 +1,8 @@
 /* Zone-file entries to records: owner, TTL, class, type, rdata, and where the record is put. */
+#include "base/clock.h"
 #include "base/copy.h"
 #include "base/error.h"
+#include "base/reader.h"
 #include "dns/zonefile_internal.h"
 
 #include <stdarg.h>
@@ -51,24 +53,6 @@ const char *dns_name_problem(int error, bool has_origin)
     return "is not a domain name: it has an empty label or a wrong escape";
 }
 
-static uint32_t ttl_unit(char character)
-{
-    switch (character | 0x20) {
-    case 's':
-        return 1;
-    case 'm':
-        return 60;
-    case 'h':
-        return 3600;
-    case 'd':
-        return 86400;
-    case 'w':
-        return 604800;
-    default:
-        return 0;
-    }
-}
-
 int dns_ttl_from_text(const char *text, size_t length, uint32_t *ttl)
 {
     uint64_t total = 0;
@@ -86,7 +70,7 @@ int dns_ttl_from_text(const char *text, size_t length, uint32_t *ttl)
         if (at == first)
             return BASE_EFORMAT;
         uint32_t unit = 1;
-        if (at < length && (unit = ttl_unit(text[at++])) == 0)
+        if (at < length && (unit = base_duration_unit(text[at++])) == 0)
             return BASE_EFORMAT;
         total += number * unit;
         if (total > DNS_TTL_MAX)
@@ -297,8 +281,7 @@ static __attribute__((cold)) uint32_t missing_ttl(struct dns_zonefile_parser *pa
     bool soa = type == DNS_TYPE_SOA && length > SOA_MINIMUM_FROM_END;
     if (soa) {
         const uint8_t *minimum = rdata + length - SOA_MINIMUM_FROM_END;
-        state->default_ttl = (uint32_t)minimum[0] << 24 | (uint32_t)minimum[1] << 16 |
-                             (uint32_t)minimum[2] << 8 | minimum[3];
+        state->default_ttl = base_load_u32(minimum);
         if (state->default_ttl > DNS_TTL_MAX)
             state->default_ttl = DNS_TTL_MAX;
     }
