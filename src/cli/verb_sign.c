@@ -157,8 +157,9 @@ static int open_keys(struct signing *signing)
 {
     struct cli_call *call = signing->call;
     const char *directory = cli_text(call, "keys");
-    int error = sign_keys_provide(directory, signing->zone->apex, &signing->policy, call->now,
-                                  &call->findings, &signing->keys, &signing->keys_made);
+    int error =
+        sign_keys_provide(directory, signing->zone->apex, &signing->policy, call->now,
+                          signing->output, &call->findings, &signing->keys, &signing->keys_made);
     if (error != BASE_OK)
         return error;
     signing->keys_open = true;

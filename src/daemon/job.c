@@ -81,8 +81,8 @@ static bool load_source(struct daemon_job *job, struct material *material)
 
 static bool sign(struct daemon_job *job, struct material *material)
 {
-    int error = sign_keys_provide(job->keys, job->zone, job->policy, job->now, &job->findings,
-                                  &material->keys, &job->keys_made);
+    int error = sign_keys_provide(job->keys, job->zone, job->policy, job->now, job->published,
+                                  &job->findings, &material->keys, &job->keys_made);
     if (error != BASE_OK) {
         if (!base_findings_bad(&job->findings))
             report(job, FILE_UNREADABLE, job->keys, base_strerror(error));

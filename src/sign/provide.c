@@ -4,6 +4,7 @@
 #include "base/error.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static int make_key(const char *directory, const uint8_t *zone, const struct sign_policy *policy,
                     enum crypto_key_role role, base_time now, struct base_findings *findings)
@@ -39,8 +40,8 @@ static void refuse_orphan(const char *directory, const uint8_t *zone,
 }
 
 int sign_keys_provide(const char *directory, const uint8_t *zone, const struct sign_policy *policy,
-                      base_time now, struct base_findings *findings, struct crypto_keydir *out,
-                      unsigned *created)
+                      base_time now, const char *output, struct base_findings *findings,
+                      struct crypto_keydir *out, unsigned *created)
 {
     struct crypto_keydir keys = {0};
     uint32_t orphans = findings->by_code[KEY_ORPHAN];
@@ -50,9 +51,7 @@ int sign_keys_provide(const char *directory, const uint8_t *zone, const struct s
         *created = 0;
         return BASE_OK;
     }
-    if (error == BASE_OK && findings->by_code[KEY_ORPHAN] > orphans) {
-        /* The parent may have the DS of the key that lost its other half: a new key beside it would
-         * make the zone bogus. */
+    if (error == BASE_OK && findings->by_code[KEY_ORPHAN] > orphans && access(output, F_OK) == 0) {
         refuse_orphan(directory, zone, findings);
         crypto_keydir_free(&keys);
         return BASE_EREFUSED;
