@@ -43,6 +43,7 @@ struct keeper {
     unsigned running, at_most;
     bool stopping;
     size_t refused;
+    bool unlisted; /* the directory of zones could not be read */
     uv_loop_t loop;
     uv_timer_t timer;
     uv_fs_event_t watch;
@@ -327,7 +328,9 @@ static void look(struct keeper *keeper)
     struct base_findings findings;
     base_findings_init(&findings, 100);
     struct source_directory directory;
-    if (source_directory_scan(keeper->options->zones, &findings, &directory) == BASE_OK) {
+    keeper->unlisted =
+        source_directory_scan(keeper->options->zones, &findings, &directory) != BASE_OK;
+    if (!keeper->unlisted) {
         merge(keeper, &directory);
         source_directory_free(&directory);
     }
@@ -468,6 +471,8 @@ int daemon_keep(const struct daemon_options *options)
         uv_run(&keeper.loop, UV_RUN_DEFAULT);
         close_loop(&keeper);
         code = options->once && keeper.refused > 0 ? 1 : 0;
+        if (options->once && keeper.unlisted)
+            code = 3;
     }
     for (size_t i = 0; i < keeper.count; i++)
         free_kept(keeper.zones[i]);
