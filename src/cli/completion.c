@@ -89,10 +89,25 @@ static void bash_choices(FILE *stream, const struct cli_verb *verb)
             put_choices(stream, option->argument);
             fputs("\" -- \"$current\")); ", stream);
         } else if (takes_path(option->kind)) {
-            fprintf(stream, "COMPREPLY=($(compgen -%c -- \"$current\")); ",
+            fprintf(stream, "mapfile -t COMPREPLY < <(compgen -%c -- \"$current\"); ",
                     option->kind == CLI_FILE ? 'f' : 'd');
         }
         fputs("return ;;\n", stream);
+    }
+}
+
+/* What the first operand can be: files, or words. */
+static void bash_operands(FILE *stream, const struct cli_verb *verb)
+{
+    const struct cli_operand *operand = verb->operands;
+    if (operand == NULL || operand->name == NULL)
+        return;
+    if (takes_path(operand->kind)) {
+        fputs(" operands=files", stream);
+    } else if (operand->choices != NULL) {
+        fputs(" operands=\"", stream);
+        put_choices(stream, operand->choices);
+        fputs("\"", stream);
     }
 }
 
@@ -101,7 +116,13 @@ static void bash_script(FILE *stream)
     fputs("# bash completion for kenter\n"
           "_kenter()\n{\n"
           "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
-          "    local verb=${COMP_WORDS[1]} words=\n"
+          "    local verb=${COMP_WORDS[1]} words= operands=\n"
+          "    # \"--option=value\" comes as three words.\n"
+          "    if [ \"$current\" = = ]; then\n"
+          "        current=\n"
+          "    elif [ \"$previous\" = = ]; then\n"
+          "        previous=${COMP_WORDS[COMP_CWORD-2]}\n"
+          "    fi\n"
           "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
           "        COMPREPLY=($(compgen -W \"",
           stream);
@@ -127,13 +148,16 @@ static void bash_script(FILE *stream)
         size_t at = 0;
         for (const struct cli_option *option; (option = cli_option_next(*verb, &at)) != NULL;)
             fprintf(stream, "--%s ", option->name);
-        fputs("\" ;;\n", stream);
+        fputs("\"", stream);
+        bash_operands(stream, *verb);
+        fputs(" ;;\n", stream);
     }
     fputs("    esac\n"
           "    case $current in\n"
           "    -*) COMPREPLY=($(compgen -W \"$words\" -- \"$current\")) ;;\n"
-          "    *) case $words in\n"
-          "        -*) COMPREPLY=($(compgen -f -- \"$current\")) ;;\n"
+          "    *) case $words:$operands in\n"
+          "        -*:files) mapfile -t COMPREPLY < <(compgen -f -- \"$current\") ;;\n"
+          "        -*) COMPREPLY=($(compgen -W \"$operands\" -- \"$current\")) ;;\n"
           "        *) COMPREPLY=($(compgen -W \"$words\" -- \"$current\")) ;;\n"
           "        esac ;;\n"
           "    esac\n"

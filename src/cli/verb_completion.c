@@ -35,9 +35,11 @@ const struct cli_verb cli_verb_completion = {
     .summary = "print a completion script for a shell",
     .description = "Prints a script that lets a shell complete verbs, options and file names of "
                    "kenter.",
-    .operands =
-        (const struct cli_operand[]){
-            {.name = "SHELL", .kind = CLI_TEXT, .help = "bash, zsh or fish."}, {.name = NULL}},
+    .operands = (const struct cli_operand[]){{.name = "SHELL",
+                                              .kind = CLI_TEXT,
+                                              .help = "bash, zsh or fish.",
+                                              .choices = "bash|zsh|fish"},
+                                             {.name = NULL}},
     .examples =
         (const struct cli_example[]){
             {"source <(kenter completion bash)", "Completion in this bash."},

@@ -38,6 +38,7 @@ struct cli_operand {
     enum cli_kind kind;
     bool optional;
     const char *help;
+    const char *choices; /* "a|b": offered by completion; may be NULL */
 };
 
 struct cli_example {

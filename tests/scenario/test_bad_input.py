@@ -511,6 +511,27 @@ def test_costly_nsec3(place):
             kenter("verify", "-b", place / "costly").has("[verify.nsec3-iterations]", "not checked")
 
 
+# --- the daemon ---
+
+def test_daemon_among_bad_files(place):
+    """What is no zone, or none that can be read, does not keep the good ones from being signed."""
+    zones = place / "zones"
+    zones.mkdir()
+    shutil.copy(place / "example.zone", zones)
+    (zones / "bin.zone").write_bytes(random.Random(5).randbytes(50000))
+    (zones / "empty.zone").write_bytes(b"")
+    (zones / "zero.zone").symlink_to("/dev/zero")
+    os.mkfifo(zones / "fifo.zone")
+    (zones / "folder.zone").mkdir()
+    (zones / "..zone").write_text(GOOD)
+    daemon = pathlib.Path(KENTER).with_name("kenterd")
+    call = [daemon, "--data", place / "data", "--once", "--zones"]
+    result = subprocess.run([*call, zones], capture_output=True, timeout=60)
+    assert result.returncode == 1 and b"Sanitizer" not in result.stderr
+    assert os.listdir(place / "data" / "signed") == ["example.zone"]
+    assert subprocess.run([*call, place / "nowhere"], capture_output=True, timeout=60).returncode == 3
+
+
 # --- the command line ---
 
 @pytest.mark.parametrize("at", ["nonsense", "", "@", "@-1", "@99999999999999999999", "20261399000000", "20260230",

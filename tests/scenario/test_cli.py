@@ -154,6 +154,9 @@ def test_bash_completes():
     assert "--opt-out" in bash_complete("kenter", "sign", "--o")
     assert bash_complete("kenter", "sign", "--serial", "un") == ["unixtime"]
     assert bash_complete("kenter", "key", "new", "--role", "z") == ["zsk"]
+    assert bash_complete("kenter", "sign", "--serial", "=", "un") == ["unixtime"]
+    assert bash_complete("kenter", "completion", "z") == ["zsh"]
+    assert bash_complete("kenter", "explain", "") == [] and "Makefile" in bash_complete("kenter", "check", "Mak")
 
 
 # --- check ---
