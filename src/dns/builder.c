@@ -22,7 +22,7 @@ void dns_builder_init(struct dns_builder *builder, uint8_t *wire, size_t limit, 
     builder->reserved = reserve < room ? reserve : room;
     builder->length = DNS_MESSAGE_HEADER;
     builder->flags = flags;
-    dns_put16(wire, id);
+    base_store_u16(wire, id);
 }
 
 static int append(struct dns_builder *builder, const void *octets, size_t length)
@@ -67,7 +67,7 @@ static bool name_at(const struct dns_builder *builder, size_t at, const uint8_t 
         if (*label >= 0xc0) {
             if (builder->length - at < 2 || ++pointers > DNS_NAME_POINTERS_MAX)
                 return false;
-            size_t target = dns_get16(label) & POINTER_MAX;
+            size_t target = base_load_u16(label) & POINTER_MAX;
             if (target >= at)
                 return false;
             at = target;
@@ -125,7 +125,7 @@ static int append_name(struct dns_builder *builder, const uint8_t *name, bool co
     int error = append(builder, name, (size_t)(rest - name));
     uint8_t end[2] = {0};
     if (target != 0)
-        dns_put16(end, 0xc000u | (unsigned)target);
+        base_store_u16(end, 0xc000u | (unsigned)target);
     if (error == BASE_OK)
         error = append(builder, end, target != 0 ? 2 : 1);
     if (error != BASE_OK) {
@@ -156,8 +156,8 @@ int dns_builder_question(struct dns_builder *builder, const uint8_t *name, uint1
         return error;
     size_t start = builder->length;
     uint8_t fixed[4];
-    dns_put16(fixed, type);
-    dns_put16(fixed + 2, class);
+    base_store_u16(fixed, type);
+    base_store_u16(fixed + 2, class);
     error = append_name(builder, name, true);
     if (error == BASE_OK)
         error = append(builder, fixed, sizeof(fixed));
@@ -196,9 +196,9 @@ int dns_builder_record(struct dns_builder *builder, enum dns_section section, co
         return error;
     size_t start = builder->length;
     uint8_t fixed[10] = {0};
-    dns_put16(fixed, type);
-    dns_put16(fixed + 2, class);
-    dns_put32(fixed + 4, ttl);
+    base_store_u16(fixed, type);
+    base_store_u16(fixed + 2, class);
+    base_store_u32(fixed + 4, ttl);
     error = append_name(builder, owner, true);
     if (error == BASE_OK)
         error = append(builder, fixed, sizeof(fixed));
@@ -209,7 +209,7 @@ int dns_builder_record(struct dns_builder *builder, enum dns_section section, co
         roll_back(builder, start);
         return error;
     }
-    dns_put16(builder->wire + begin - 2, (uint32_t)(builder->length - begin));
+    base_store_u16(builder->wire + begin - 2, (uint16_t)(builder->length - begin));
     builder->counts[section]++;
     return BASE_OK;
 }
@@ -256,8 +256,8 @@ int dns_builder_edns(struct dns_builder *builder, const struct dns_edns *edns, u
 
 size_t dns_builder_finish(struct dns_builder *builder)
 {
-    dns_put16(builder->wire + 2, builder->flags);
+    base_store_u16(builder->wire + 2, builder->flags);
     for (unsigned i = 0; i < DNS_SECTIONS; i++)
-        dns_put16(builder->wire + 4 + 2 * i, builder->counts[i]);
+        base_store_u16(builder->wire + 4 + 2 * i, builder->counts[i]);
     return builder->length;
 }

@@ -51,16 +51,16 @@ int dns_record_skip(const uint8_t *wire, size_t length, size_t *at, struct dns_r
     if (from > length || length - from < RECORD_FIXED)
         return BASE_EFORMAT;
     size_t rdata = from + RECORD_FIXED;
-    uint16_t size = dns_get16(wire + from + 8);
+    uint16_t size = base_load_u16(wire + from + 8);
     if (size > length - rdata)
         return BASE_EFORMAT;
     *place = (struct dns_record_place){
         .start = *at,
         .rdata = rdata,
-        .ttl = dns_get32(wire + from + 4),
+        .ttl = base_load_u32(wire + from + 4),
         .length = size,
-        .type = dns_get16(wire + from),
-        .class = dns_get16(wire + from + 2),
+        .type = base_load_u16(wire + from),
+        .class = base_load_u16(wire + from + 2),
     };
     *at = rdata + size;
     return BASE_OK;
@@ -71,7 +71,7 @@ int dns_questions_skip(const uint8_t *wire, size_t length, size_t *at)
     if (length < DNS_MESSAGE_HEADER)
         return BASE_EFORMAT;
     size_t from = DNS_MESSAGE_HEADER;
-    for (unsigned count = dns_get16(wire + 4); count > 0; count--) {
+    for (unsigned count = base_load_u16(wire + 4); count > 0; count--) {
         int error = skip_name(wire, length, &from);
         if (error != BASE_OK)
             return error;
@@ -108,8 +108,8 @@ static int read_question(struct reader *reader, struct dns_question *question)
         return error;
     if (reader->length - reader->at < 4)
         return BASE_EFORMAT;
-    question->type = dns_get16(reader->wire + reader->at);
-    question->class = dns_get16(reader->wire + reader->at + 2);
+    question->type = base_load_u16(reader->wire + reader->at);
+    question->class = base_load_u16(reader->wire + reader->at + 2);
     reader->at += 4;
     return BASE_OK;
 }
@@ -130,7 +130,7 @@ static int read_edns(const struct reader *reader, const struct dns_record_place 
     for (size_t at = 0; at < edns.options_length;) {
         if (edns.options_length - at < 4)
             return BASE_EFORMAT;
-        size_t size = dns_get16(edns.options + at + 2);
+        size_t size = base_load_u16(edns.options + at + 2);
         at += 4;
         if (size > edns.options_length - at)
             return BASE_EFORMAT;
@@ -205,11 +205,11 @@ int dns_message_parse(const uint8_t *wire, size_t length, struct base_arena *are
 {
     if (length < DNS_MESSAGE_HEADER || length > DNS_MESSAGE_MAX)
         return BASE_EFORMAT;
-    struct dns_message result = {.id = dns_get16(wire), .flags = dns_get16(wire + 2)};
+    struct dns_message result = {.id = base_load_u16(wire), .flags = base_load_u16(wire + 2)};
     result.rcode = result.flags & 15;
     unsigned counts[DNS_SECTIONS];
     for (unsigned i = 0; i < DNS_SECTIONS; i++)
-        counts[i] = dns_get16(wire + 4 + 2 * i);
+        counts[i] = base_load_u16(wire + 4 + 2 * i);
     /* No more than there is room for, so that a header alone cannot claim memory. */
     size_t room = length - DNS_MESSAGE_HEADER;
     size_t records = (size_t)counts[1] + counts[2] + counts[3];
@@ -254,10 +254,10 @@ bool dns_edns_next(const struct dns_edns *edns, size_t *at, uint16_t *code, cons
     if (*at > edns->options_length || edns->options_length - *at < 4)
         return false;
     const uint8_t *option = edns->options + *at;
-    size_t size = dns_get16(option + 2);
+    size_t size = base_load_u16(option + 2);
     if (size > edns->options_length - *at - 4)
         return false;
-    *code = dns_get16(option);
+    *code = base_load_u16(option);
     *data = option + 4;
     *length = size;
     *at += 4 + size;

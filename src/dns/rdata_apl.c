@@ -21,7 +21,7 @@ const char *dns_prefixes_check(const uint8_t *rdata, size_t length)
     for (size_t at = 0; at < length;) {
         if (length - at < ITEM_HEAD)
             return "are cut short";
-        unsigned octets = family_octets(dns_get16(rdata + at));
+        unsigned octets = family_octets(base_load_u16(rdata + at));
         unsigned used = rdata[at + 3] & 0x7f;
         if (octets == 0)
             return "have an address family other than 1 (IPv4) and 2 (IPv6)";
@@ -79,7 +79,7 @@ static int parse_prefix(struct dns_rdata_parser *parser)
     if (!dns_parse_room(parser, ITEM_HEAD + used))
         return BASE_ESPACE;
     uint8_t *item = parser->out + parser->at;
-    dns_put16(item, family);
+    base_store_u16(item, family);
     item[2] = (uint8_t)prefix;
     item[3] = (uint8_t)(used | (negated ? 0x80 : 0));
     memcpy(item + ITEM_HEAD, address, used);
@@ -99,7 +99,7 @@ void dns_print_prefixes(struct base_buf *buf, const uint8_t *field, size_t lengt
 {
     for (size_t at = 0; at < length;) {
         const uint8_t *item = field + at;
-        unsigned family = dns_get16(item), used = item[3] & 0x7f;
+        unsigned family = base_load_u16(item), used = item[3] & 0x7f;
         uint8_t address[16] = {0};
         memcpy(address, item + ITEM_HEAD, used);
         if (at > 0)

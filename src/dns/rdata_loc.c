@@ -44,9 +44,9 @@ const char *dns_location_check(const uint8_t *rdata, size_t length)
         return "must have 16 octets";
     if (!size_valid(rdata[1]) || !size_valid(rdata[2]) || !size_valid(rdata[3]))
         return "has a size or precision that is not a decimal digit and a power of ten";
-    if (!angle_valid(dns_get32(rdata + 4), LATITUDE))
+    if (!angle_valid(base_load_u32(rdata + 4), LATITUDE))
         return "is beyond a pole";
-    if (!angle_valid(dns_get32(rdata + 8), LONGITUDE))
+    if (!angle_valid(base_load_u32(rdata + 8), LONGITUDE))
         return "is more than 180 degrees east or west";
     return NULL;
 }
@@ -110,8 +110,8 @@ static int parse_angle(struct dns_rdata_parser *parser, char positive, char othe
     if (angle > most)
         return dns_parse_fail(parser, BASE_ERANGE, "has an angle of more than %u degrees",
                               most / PER_DEGREE);
-    dns_put32(parser->out + parser->at,
-              negative ? EQUATOR - (uint32_t)angle : EQUATOR + (uint32_t)angle);
+    base_store_u32(parser->out + parser->at,
+                   negative ? EQUATOR - (uint32_t)angle : EQUATOR + (uint32_t)angle);
     parser->at += 4;
     return BASE_OK;
 }
@@ -137,8 +137,8 @@ static int parse_altitude(struct dns_rdata_parser *parser)
     if (!read_decimal(text + sign, length - sign, 2, most, &value))
         return dns_parse_reject(parser, BASE_EFORMAT,
                                 "must have an altitude in metres from -100000 to 42849672.95");
-    dns_put32(parser->out + parser->at,
-              below ? ALTITUDE_BASE - (uint32_t)value : ALTITUDE_BASE + (uint32_t)value);
+    base_store_u32(parser->out + parser->at,
+                   below ? ALTITUDE_BASE - (uint32_t)value : ALTITUDE_BASE + (uint32_t)value);
     parser->at += 4;
     return BASE_OK;
 }
@@ -218,9 +218,9 @@ static void print_size(struct base_buf *buf, uint8_t size)
 
 void dns_print_location(struct base_buf *buf, const uint8_t *field)
 {
-    print_angle(buf, dns_get32(field + 4), 'N', 'S');
-    print_angle(buf, dns_get32(field + 8), 'E', 'W');
-    uint32_t altitude = dns_get32(field + 12);
+    print_angle(buf, base_load_u32(field + 4), 'N', 'S');
+    print_angle(buf, base_load_u32(field + 8), 'E', 'W');
+    uint32_t altitude = base_load_u32(field + 12);
     if (altitude < ALTITUDE_BASE)
         base_buf_u8(buf, '-');
     print_decimal(

@@ -489,7 +489,7 @@ static int parse_sized(struct dns_rdata_parser *parser)
     int error = dns_parse_number(parser, 2, UINT16_MAX);
     if (error != BASE_OK)
         return error;
-    size_t size = dns_get16(parser->out + start);
+    size_t size = base_load_u16(parser->out + start);
     if (size > 0)
         error = dns_parse_base64(parser, 1);
     if (error == BASE_OK && parser->at - start - 2 != size)
@@ -702,7 +702,7 @@ static int parse_generic(struct dns_rdata_parser *parser, uint16_t type)
     int error = dns_parse_number(parser, 2, DNS_RDATA_MAX);
     if (error != BASE_OK)
         return error;
-    size_t size = dns_get16(parser->out);
+    size_t size = base_load_u16(parser->out);
     parser->at = 0;
     parser->field = &data_field;
     error = dns_parse_hex(parser, parser->count - parser->next);
@@ -711,9 +711,7 @@ static int parse_generic(struct dns_rdata_parser *parser, uint16_t type)
     if (parser->at != size)
         return dns_parse_fail(parser, BASE_EFORMAT, "has %zu octets, not the %zu it says",
                               parser->at, size);
-    struct dns_rdata_problem unused;
-    struct dns_rdata_problem *problem = parser->problem != NULL ? parser->problem : &unused;
-    error = dns_rdata_check(type, parser->out, size, problem);
+    error = dns_rdata_check(type, parser->out, size, parser->problem);
     if (error != BASE_OK || !parser->lower)
         return error;
     size_t at = 0;

@@ -253,7 +253,7 @@ static size_t print_blob(struct base_buf *buf, const struct dns_field *field, co
 
 static size_t print_sized(struct base_buf *buf, const uint8_t *rdata, size_t at)
 {
-    size_t size = dns_get16(rdata + at);
+    size_t size = base_load_u16(rdata + at);
     dns_print_number(buf, size);
     if (size > 0) {
         base_buf_u8(buf, ' ');
@@ -324,16 +324,16 @@ size_t dns_field_print(struct base_buf *buf, const struct dns_field *field, cons
     case DNS_FIELD_U64:
         return print_number(buf, rdata, at, 8);
     case DNS_FIELD_TIME:
-        print_time(buf, dns_get32(rdata + at));
+        print_time(buf, base_load_u32(rdata + at));
         return at + 4;
     case DNS_FIELD_TYPE:
-        print_type(buf, dns_get16(rdata + at));
+        print_type(buf, base_load_u16(rdata + at));
         return at + 2;
     case DNS_FIELD_SCHEME:
         print_mnemonic(buf, field->kind, rdata[at]);
         return at + 1;
     case DNS_FIELD_CERT_TYPE:
-        print_mnemonic(buf, field->kind, dns_get16(rdata + at));
+        print_mnemonic(buf, field->kind, base_load_u16(rdata + at));
         return at + 2;
     case DNS_FIELD_IPV4:
         dns_print_ipv4(buf, rdata + at);

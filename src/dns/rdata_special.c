@@ -247,7 +247,7 @@ const char *dns_hip_check(const uint8_t *rdata, size_t length)
 {
     if (length < HIP_HEAD)
         return "is cut short";
-    size_t tag = rdata[0], key = dns_get16(rdata + 2);
+    size_t tag = rdata[0], key = base_load_u16(rdata + 2);
     if (tag == 0 || key == 0)
         return tag == 0 ? "has an empty tag" : "has an empty public key";
     if (length - HIP_HEAD < tag + key)
@@ -285,7 +285,7 @@ int dns_parse_hip(struct dns_rdata_parser *parser)
         return dns_parse_reject(parser, BASE_EFORMAT, "must have a public key");
     head[0] = (uint8_t)(key - tag);
     head[1] = algorithm;
-    dns_put16(head + 2, (uint32_t)(parser->at - key));
+    base_store_u16(head + 2, (uint16_t)(parser->at - key));
     while (error == BASE_OK && parser->next < parser->count)
         error = dns_parse_name(parser);
     return error;
@@ -293,7 +293,7 @@ int dns_parse_hip(struct dns_rdata_parser *parser)
 
 void dns_print_hip(struct base_buf *buf, const uint8_t *field, size_t length)
 {
-    size_t tag = field[0], key = dns_get16(field + 2);
+    size_t tag = field[0], key = base_load_u16(field + 2);
     dns_print_number(buf, field[1]);
     base_buf_u8(buf, ' ');
     dns_print_hex(buf, field + HIP_HEAD, tag);

@@ -42,16 +42,16 @@ static const char *check_mandatory(const uint8_t *value, size_t size, const uint
     size_t at = 0;
     int last = -1;
     for (size_t i = 0; i < size; i += 2) {
-        int key = dns_get16(value + i);
+        int key = base_load_u16(value + i);
         if (key == SVC_MANDATORY)
             return "have a mandatory list that names itself";
         if (key <= last)
             return "have a mandatory list that is not in ascending order or repeats a key";
         last = key;
-        while (length - at >= PARAM_HEAD && dns_get16(params + at) < key &&
-               dns_get16(params + at + 2) <= length - at - PARAM_HEAD)
-            at += PARAM_HEAD + dns_get16(params + at + 2);
-        if (length - at < PARAM_HEAD || dns_get16(params + at) != key)
+        while (length - at >= PARAM_HEAD && base_load_u16(params + at) < key &&
+               base_load_u16(params + at + 2) <= length - at - PARAM_HEAD)
+            at += PARAM_HEAD + base_load_u16(params + at + 2);
+        if (length - at < PARAM_HEAD || base_load_u16(params + at) != key)
             return "lack a key that they call mandatory";
     }
     return NULL;
@@ -118,8 +118,8 @@ const char *dns_svcparams_check(const uint8_t *params, size_t length)
     for (size_t at = 0; at < length;) {
         if (length - at < PARAM_HEAD)
             return "are cut short";
-        int key = dns_get16(params + at);
-        size_t size = dns_get16(params + at + 2);
+        int key = base_load_u16(params + at);
+        size_t size = base_load_u16(params + at + 2);
         at += PARAM_HEAD;
         if (size > length - at)
             return "are cut short";
@@ -198,7 +198,7 @@ static int parse_mandatory(struct dns_rdata_parser *parser, struct span value)
             continue;
         if (!dns_parse_room(parser, 2))
             return BASE_ESPACE;
-        dns_put16(parser->out + parser->at, key);
+        base_store_u16(parser->out + parser->at, key);
         parser->at += 2;
     }
     return BASE_OK;
@@ -261,7 +261,7 @@ static int parse_port(struct dns_rdata_parser *parser, struct span value)
         return dns_parse_reject(parser, BASE_EFORMAT, "must have a port from 0 to 65535");
     if (!dns_parse_room(parser, 2))
         return BASE_ESPACE;
-    dns_put16(parser->out + parser->at, (uint32_t)port);
+    base_store_u16(parser->out + parser->at, (uint16_t)port);
     parser->at += 2;
     return BASE_OK;
 }
@@ -370,10 +370,10 @@ static void reverse(uint8_t *first, uint8_t *last)
 static void move_to_place(struct dns_rdata_parser *parser, size_t start, size_t last)
 {
     uint8_t *out = parser->out;
-    unsigned key = dns_get16(out + last);
+    unsigned key = base_load_u16(out + last);
     size_t place = start;
-    while (place < last && dns_get16(out + place) <= key)
-        place += PARAM_HEAD + dns_get16(out + place + 2);
+    while (place < last && base_load_u16(out + place) <= key)
+        place += PARAM_HEAD + base_load_u16(out + place + 2);
     reverse(out + place, out + last);
     reverse(out + last, out + parser->at);
     reverse(out + place, out + parser->at);
@@ -397,8 +397,8 @@ static int parse_param(struct dns_rdata_parser *parser, uint16_t *key)
         error = raw ? parse_plain(parser, value) : parse_value(parser, *key, value);
     if (error != BASE_OK)
         return error;
-    dns_put16(parser->out + head, *key);
-    dns_put16(parser->out + head + 2, (uint32_t)(parser->at - head - PARAM_HEAD));
+    base_store_u16(parser->out + head, *key);
+    base_store_u16(parser->out + head + 2, (uint16_t)(parser->at - head - PARAM_HEAD));
     return BASE_OK;
 }
 
@@ -469,14 +469,14 @@ void dns_print_svcvalue(struct base_buf *buf, uint16_t key, const uint8_t *value
         for (size_t at = 0; at < length; at += 2) {
             if (at > 0)
                 base_buf_u8(buf, ',');
-            print_key(buf, dns_get16(value + at));
+            print_key(buf, base_load_u16(value + at));
         }
         return;
     case SVC_ALPN:
         print_alpn(buf, value, length);
         return;
     case SVC_PORT:
-        dns_print_number(buf, dns_get16(value));
+        dns_print_number(buf, base_load_u16(value));
         return;
     case SVC_IPV4HINT:
     case SVC_IPV6HINT:
@@ -506,8 +506,8 @@ static bool is_quoted(uint16_t key)
 void dns_print_svcparams(struct base_buf *buf, const uint8_t *params, size_t length)
 {
     for (size_t at = 0; at < length;) {
-        uint16_t key = dns_get16(params + at);
-        size_t size = dns_get16(params + at + 2);
+        uint16_t key = base_load_u16(params + at);
+        size_t size = base_load_u16(params + at + 2);
         if (at > 0)
             base_buf_u8(buf, ' ');
         print_key(buf, key);
@@ -526,8 +526,8 @@ void dns_json_svcparams(struct base_buf *buf, const uint8_t *params, size_t leng
 {
     base_buf_u8(buf, '{');
     for (size_t at = 0; at < length;) {
-        uint16_t key = dns_get16(params + at);
-        size_t size = dns_get16(params + at + 2);
+        uint16_t key = base_load_u16(params + at);
+        size_t size = base_load_u16(params + at + 2);
         base_buf_text(buf, at > 0 ? ",\"" : "\"");
         print_key(buf, key);
         at += PARAM_HEAD;

@@ -5,6 +5,7 @@
 #ifndef DNS_RDATA_TABLE_H
 #define DNS_RDATA_TABLE_H
 
+#include "base/reader.h"
 #include "dns/rdata.h"
 
 enum dns_field_kind {
@@ -80,7 +81,7 @@ struct dns_rrtype {
     uint16_t number;
     uint8_t flags;
     uint8_t name_length;
-    char name[12]; /* NUL-terminated */
+    char name[12];                               /* NUL-terminated */
     struct dns_field fields[DNS_FIELDS_MAX + 1]; /* ends with DNS_FIELD_END */
 };
 
@@ -120,27 +121,5 @@ const char *dns_location_check(const uint8_t *rdata, size_t length);
 const char *dns_prefixes_check(const uint8_t *rdata, size_t length);
 const char *dns_hip_check(const uint8_t *rdata, size_t length);
 const char *dns_a6_check(const uint8_t *rdata, size_t length);
-
-static inline uint16_t dns_get16(const uint8_t *at)
-{
-    return (uint16_t)(at[0] << 8 | at[1]);
-}
-
-static inline uint32_t dns_get32(const uint8_t *at)
-{
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
-static inline void dns_put16(uint8_t *at, uint32_t value)
-{
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
-
-static inline void dns_put32(uint8_t *at, uint32_t value)
-{
-    dns_put16(at, value >> 16);
-    dns_put16(at + 2, value);
-}
 
 #endif

@@ -101,7 +101,7 @@ static const char *check_sized(const uint8_t *rdata, size_t length, size_t *at)
 {
     if (length - *at < 2)
         return CUT_SHORT;
-    size_t size = dns_get16(rdata + *at);
+    size_t size = base_load_u16(rdata + *at);
     if (size > length - *at - 2)
         return CUT_SHORT;
     *at += 2 + size;
@@ -408,7 +408,7 @@ static size_t name_in_field(const struct dns_field *field, const uint8_t *rdata,
         place = a6_name(rdata);
     else if (field->kind == DNS_FIELD_HIP) {
         /* The rendezvous servers follow one another at the end. */
-        place = 4u + rdata[0] + dns_get16(rdata + 2);
+        place = 4u + rdata[0] + base_load_u16(rdata + 2);
         while (place < from && place < length)
             place += dns_name_length(rdata + place);
     }

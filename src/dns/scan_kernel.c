@@ -10,7 +10,6 @@
 #define DNS_SCAN_X86 0
 #endif
 
-#define W  DNS_SCAN_WORD
 #define BL DNS_SCAN_BLANK
 #define CT DNS_SCAN_CONTROL
 
@@ -57,7 +56,6 @@ const uint8_t dns_scan_classes[256] = {
     [0x7f] = CT,
 };
 
-#undef W
 #undef BL
 #undef CT
 

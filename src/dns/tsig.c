@@ -51,13 +51,13 @@ int dns_tsig_algorithm_from_text(const char *text, enum dns_tsig_algorithm *algo
 
 static base_time get48(const uint8_t *at)
 {
-    return (base_time)((uint64_t)dns_get16(at) << 32 | dns_get32(at + 2));
+    return (base_time)((uint64_t)base_load_u16(at) << 32 | base_load_u32(at + 2));
 }
 
 static void put48(uint8_t *at, base_time time)
 {
-    dns_put16(at, (uint32_t)((uint64_t)time >> 32) & 0xffff);
-    dns_put32(at + 2, (uint32_t)time);
+    base_store_u16(at, (uint16_t)((uint64_t)time >> 32));
+    base_store_u32(at + 2, (uint32_t)time);
 }
 
 /* The place of the last record; BASE_ENOENT when there is none. */
@@ -67,8 +67,8 @@ static int last_record(const uint8_t *message, size_t length, struct dns_record_
     int error = dns_questions_skip(message, length, &at);
     if (error != BASE_OK)
         return error;
-    unsigned records = (unsigned)dns_get16(message + 6) + dns_get16(message + 8);
-    unsigned additional = dns_get16(message + 10);
+    unsigned records = (unsigned)base_load_u16(message + 6) + base_load_u16(message + 8);
+    unsigned additional = base_load_u16(message + 10);
     for (unsigned i = 0; i < records + additional; i++) {
         error = dns_record_skip(message, length, &at, place);
         if (error != BASE_OK)
@@ -90,13 +90,13 @@ static int read_rdata(const uint8_t *rdata, size_t length, struct dns_tsig_recor
         return BASE_EFORMAT;
     at = dns_name_lower(record->algorithm, rdata);
     record->time = get48(rdata + at);
-    record->fudge = dns_get16(rdata + at + 6);
-    record->mac_length = dns_get16(rdata + at + 8);
+    record->fudge = base_load_u16(rdata + at + 6);
+    record->mac_length = base_load_u16(rdata + at + 8);
     record->mac = rdata + at + 10;
     at += 10 + record->mac_length;
-    record->original_id = dns_get16(rdata + at);
-    record->error = dns_get16(rdata + at + 2);
-    record->other_length = dns_get16(rdata + at + 4);
+    record->original_id = base_load_u16(rdata + at);
+    record->error = base_load_u16(rdata + at + 2);
+    record->other_length = base_load_u16(rdata + at + 4);
     record->other = rdata + at + 6;
     return BASE_OK;
 }
@@ -161,7 +161,7 @@ static int start_digest(struct dns_tsig *tsig)
     if (tsig->mac_length == 0)
         return BASE_OK;
     uint8_t size[2];
-    dns_put16(size, (uint32_t)tsig->mac_length);
+    base_store_u16(size, (uint16_t)tsig->mac_length);
     error = tsig->hmac->update(state, size, sizeof(size));
     return error != BASE_OK ? error : tsig->hmac->update(state, tsig->mac, tsig->mac_length);
 }
@@ -173,17 +173,17 @@ static int digest_variables(struct dns_tsig *tsig, const struct dns_tsig_record 
     size_t at = 0;
     if (!tsig->further) {
         at = dns_name_lower(variables, tsig->key->name);
-        dns_put16(variables + at, DNS_CLASS_ANY);
-        dns_put32(variables + at + 2, 0);
+        base_store_u16(variables + at, DNS_CLASS_ANY);
+        base_store_u32(variables + at + 2, 0);
         at += 6;
         at += dns_name_lower(variables + at, algorithms[tsig->key->algorithm].name);
     }
     put48(variables + at, record->time);
-    dns_put16(variables + at + 6, record->fudge);
+    base_store_u16(variables + at + 6, record->fudge);
     at += 8;
     if (!tsig->further) {
-        dns_put16(variables + at, record->error);
-        dns_put16(variables + at + 2, (uint32_t)record->other_length);
+        base_store_u16(variables + at, record->error);
+        base_store_u16(variables + at + 2, (uint16_t)record->other_length);
         at += 4;
     }
     int error = tsig->hmac->update(tsig->state, variables, at);
@@ -239,26 +239,26 @@ static int append_record(uint8_t *message, size_t *length, size_t capacity, cons
     uint8_t *put = message + *length;
     memcpy(put, key_name, name);
     put += name;
-    dns_put16(put, DNS_TYPE_TSIG);
-    dns_put16(put + 2, DNS_CLASS_ANY);
-    dns_put32(put + 4, 0);
-    dns_put16(put + 8, (uint32_t)rdata);
+    base_store_u16(put, DNS_TYPE_TSIG);
+    base_store_u16(put + 2, DNS_CLASS_ANY);
+    base_store_u32(put + 4, 0);
+    base_store_u16(put + 8, (uint16_t)rdata);
     put += RECORD_FIXED;
     memcpy(put, algorithm, algorithm_length);
     put += algorithm_length;
     put48(put, record->time);
-    dns_put16(put + 6, record->fudge);
-    dns_put16(put + 8, (uint32_t)record->mac_length);
+    base_store_u16(put + 6, record->fudge);
+    base_store_u16(put + 8, (uint16_t)record->mac_length);
     put += 10;
     if (record->mac_length > 0)
         memcpy(put, record->mac, record->mac_length);
     put += record->mac_length;
-    dns_put16(put, record->original_id);
-    dns_put16(put + 2, record->error);
-    dns_put16(put + 4, (uint32_t)record->other_length);
+    base_store_u16(put, record->original_id);
+    base_store_u16(put + 2, record->error);
+    base_store_u16(put + 4, (uint16_t)record->other_length);
     if (record->other_length > 0)
         memcpy(put + 6, record->other, record->other_length);
-    dns_put16(message + 10, dns_get16(message + 10) + 1u);
+    base_store_u16(message + 10, base_load_u16(message + 10) + 1u);
     *length += need;
     return BASE_OK;
 }
@@ -267,7 +267,7 @@ static int append_record(uint8_t *message, size_t *length, size_t capacity, cons
 static bool may_be_signed(const uint8_t *message, size_t length)
 {
     struct dns_record_place place = {0};
-    return length >= DNS_MESSAGE_HEADER && dns_get16(message + 10) < UINT16_MAX &&
+    return length >= DNS_MESSAGE_HEADER && base_load_u16(message + 10) < UINT16_MAX &&
            last_record(message, length, &place) == BASE_ENOENT;
 }
 
@@ -281,7 +281,7 @@ int dns_tsig_sign(struct dns_tsig *tsig, uint8_t *message, size_t *length, size_
     struct dns_tsig_record record = {
         .time = now,
         .fudge = DNS_TSIG_FUDGE,
-        .original_id = dns_get16(message),
+        .original_id = base_load_u16(message),
         .error = error,
         .other = other,
         .other_length = error == DNS_RCODE_BADTIME ? sizeof(other) : 0,
@@ -309,7 +309,7 @@ int dns_tsig_refuse(const struct dns_tsig_record *request, uint8_t *message, siz
     struct dns_tsig_record record = {
         .time = request->time,
         .fudge = request->fudge,
-        .original_id = dns_get16(message),
+        .original_id = base_load_u16(message),
         .error = error,
     };
     return append_record(message, length, capacity, request->key_name, request->algorithm, &record);
@@ -375,8 +375,8 @@ int dns_tsig_verify(struct dns_tsig *tsig, uint8_t *message, size_t *length, bas
     if (failed != BASE_OK)
         return failed;
     /* The message as it was before it was signed. */
-    dns_put16(message + 10, dns_get16(message + 10) - 1u);
-    dns_put16(message, record.original_id);
+    base_store_u16(message + 10, base_load_u16(message + 10) - 1u);
+    base_store_u16(message, record.original_id);
     *length = record.start;
     uint8_t mac[DNS_TSIG_MAC_MAX];
     failed = compute_mac(tsig, message, *length, &record, mac);

@@ -31,11 +31,8 @@ static bool is_canonical(uint16_t type, const uint8_t *rdata, size_t length)
 {
     size_t at = 0;
     for (const uint8_t *name; (name = dns_rdata_next_name(type, rdata, length, &at)) != NULL;) {
-        size_t name_length = dns_name_length(name);
-        for (size_t i = 0; i < name_length; i++) {
-            if (dns_lower[name[i]] != name[i])
-                return false;
-        }
+        if (!dns_name_is_lower(name))
+            return false;
     }
     return true;
 }

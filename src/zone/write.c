@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/reader.h"
+#include "dns/scalar.h"
 #include "zone/pieces.h"
 #include "zone/source_order.h"
 
@@ -49,13 +51,7 @@ static void append(struct head *head, const char *text, size_t length)
 
 static void append_number(struct head *head, uint32_t number)
 {
-    char digits[10];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    append(head, digits + at, sizeof(digits) - at);
+    head->length += dns_scalar_put_number(head->text + head->length, number);
 }
 
 /* Fills up with spaces to `column`, one at least. */
@@ -187,7 +183,7 @@ static void write_signatures(const struct text *text, struct head *head,
 {
     for (unsigned i = 0; i < signatures->count; i++) {
         const struct dns_rr *rr = text->zone->rrs[signatures->first_rr + i];
-        if (rr->length >= 2 && (rr->rdata[0] << 8 | rr->rdata[1]) == covered)
+        if (rr->length >= 2 && base_load_u16(rr->rdata) == covered)
             write_record(text, head, node->name, rr, buf);
     }
 }
@@ -208,7 +204,7 @@ static void write_strays(const struct text *text, struct head *head, const struc
 {
     for (unsigned i = 0; i < signatures->count; i++) {
         const struct dns_rr *rr = text->zone->rrs[signatures->first_rr + i];
-        uint16_t covered = (uint16_t)(rr->length >= 2 ? rr->rdata[0] << 8 | rr->rdata[1] : 0);
+        uint16_t covered = rr->length >= 2 ? base_load_u16(rr->rdata) : 0;
         if (covered == DNS_TYPE_RRSIG || zone_rrset(text->zone, node, covered) == NULL)
             write_record(text, head, node->name, rr, buf);
     }

@@ -279,8 +279,8 @@ static size_t random_svcparams(uint8_t *out)
     for (uint32_t count = random_below(4); count > 0; count--) {
         key += 1 + random_below(20000);
         size_t length = random_below(20);
-        dns_put16(out + at, key);
-        dns_put16(out + at + 2, (uint32_t)length);
+        base_store_u16(out + at, key);
+        base_store_u16(out + at + 2, (uint16_t)length);
         at += 4 + random_octets(out + at + 4, length);
     }
     return at;
@@ -314,7 +314,7 @@ static size_t random_field(uint8_t *out, const struct dns_field *field)
     }
     case DNS_FIELD_SIZED: {
         size_t length = random_below(40);
-        dns_put16(out, (uint32_t)length);
+        base_store_u16(out, (uint16_t)length);
         return 2 + random_octets(out + 2, length);
     }
     case DNS_FIELD_BITMAP:
