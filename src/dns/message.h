@@ -63,8 +63,7 @@ enum dns_section {
     DNS_SECTIONS
 };
 
-#define DNS_OPCODE(flags)    ((flags) >> 11 & 15u)
-#define DNS_OPCODE_FLAGS(op) ((unsigned)(op) << 11)
+#define DNS_OPCODE(flags) ((flags) >> 11 & 15u)
 
 /* --- reading --- */
 

@@ -9,19 +9,23 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The beginning of a token, fit to be shown to a person. */
-static void show_token(char *out, size_t room, const struct dns_token *token)
+const char *dns_token_quote(char out[DNS_TOKEN_QUOTED], const struct dns_token *token)
 {
-    static const char more[] = "...";
-    bool all = token->length < room - sizeof(more);
-    size_t length = all ? token->length : room - sizeof(more);
-    for (size_t i = 0; i < length; i++) {
+    const uint32_t most = 60;
+    uint32_t length = token->length < most ? token->length : most;
+    size_t put = 0;
+    out[put++] = '"';
+    for (uint32_t i = 0; i < length; i++) {
         char character = token->text[i];
-        if (character < ' ' || character > '~')
-            character = '?';
-        out[i] = character;
+        out[put++] = (char)(character >= ' ' && character <= '~' ? character : '?');
     }
-    memcpy(out + length, all ? "" : more, all ? 1 : sizeof(more));
+    if (length < token->length) {
+        memcpy(out + put, "...", 3);
+        put += 3;
+    }
+    out[put++] = '"';
+    out[put] = '\0';
+    return out;
 }
 
 static void describe(struct dns_rdata_parser *parser, const struct dns_token *token,
@@ -39,9 +43,9 @@ static void describe(struct dns_rdata_parser *parser, const struct dns_token *to
     int more = vsnprintf(problem->message + used, room - (size_t)used, format, args);
     used += more < 0 ? 0 : more;
     if (token != NULL && (size_t)used + 12 < room) {
-        char shown[48];
-        show_token(shown, sizeof(shown), token);
-        snprintf(problem->message + used, room - (size_t)used, ", not \"%s\"", shown);
+        char quoted[DNS_TOKEN_QUOTED];
+        snprintf(problem->message + used, room - (size_t)used, ", not %s",
+                 dns_token_quote(quoted, token));
     }
     problem->token = parser->next > 0 ? parser->next - 1 : 0;
 }

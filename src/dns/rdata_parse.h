@@ -27,6 +27,10 @@ int dns_parse_fail(struct dns_rdata_parser *parser, int error, const char *forma
 int dns_parse_reject(struct dns_rdata_parser *parser, int error, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* A token for a message: at most 60 characters of it, all printable, in quotes. */
+#define DNS_TOKEN_QUOTED 72
+const char *dns_token_quote(char out[DNS_TOKEN_QUOTED], const struct dns_token *token);
+
 /* The next token; NULL, with the problem described, when there is none. */
 const struct dns_token *dns_parse_token(struct dns_rdata_parser *parser);
 /* True when `size` more octets fit; else the problem is described. */

@@ -29,9 +29,6 @@ void dns_print_location(struct base_buf *buf, const uint8_t *field);
 void dns_print_prefixes(struct base_buf *buf, const uint8_t *field, size_t length);
 void dns_print_svcparams(struct base_buf *buf, const uint8_t *params, size_t length);
 void dns_json_svcparams(struct base_buf *buf, const uint8_t *params, size_t length);
-/* Appends the value of one parameter as it stands behind "key=", without quotes around. */
-void dns_print_svcvalue(struct base_buf *buf, uint16_t key, const uint8_t *value, size_t length);
-
 /* Makes the characters behind `start` fit into a JSON string: \ and " are escaped. They are
  * printable ASCII. */
 void dns_json_escape(struct base_buf *buf, size_t start);

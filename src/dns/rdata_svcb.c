@@ -462,7 +462,8 @@ static void print_alpn(struct base_buf *buf, const uint8_t *value, size_t length
     }
 }
 
-void dns_print_svcvalue(struct base_buf *buf, uint16_t key, const uint8_t *value, size_t length)
+/* Appends the value of one parameter as it stands behind "key=", without quotes around. */
+static void print_value(struct base_buf *buf, uint16_t key, const uint8_t *value, size_t length)
 {
     switch (key) {
     case SVC_MANDATORY:
@@ -514,7 +515,7 @@ void dns_print_svcparams(struct base_buf *buf, const uint8_t *params, size_t len
         at += PARAM_HEAD;
         if (size > 0) {
             base_buf_text(buf, is_quoted(key) ? "=\"" : "=");
-            dns_print_svcvalue(buf, key, params + at, size);
+            print_value(buf, key, params + at, size);
             if (is_quoted(key))
                 base_buf_u8(buf, '"');
         }
@@ -536,7 +537,7 @@ void dns_json_svcparams(struct base_buf *buf, const uint8_t *params, size_t leng
         } else {
             base_buf_text(buf, "\":\"");
             size_t start = buf->length;
-            dns_print_svcvalue(buf, key, params + at, size);
+            print_value(buf, key, params + at, size);
             dns_json_escape(buf, start);
             base_buf_u8(buf, '"');
         }

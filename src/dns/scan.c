@@ -51,12 +51,9 @@ int dns_rr_from_text(const char *what, const char *text, size_t length, const ui
     };
     struct dns_zonefile_frame frame = {.name = what};
     struct dns_zonefile_piece piece;
-    struct dns_zonefile_scratch *scratch = malloc(sizeof(*scratch));
+    struct dns_zonefile_scratch *scratch = dns_zonefile_scratch_new();
     if (scratch == NULL)
         return BASE_ENOMEM;
-    scratch->tokens = (struct dns_tokens){NULL, 0};
-    scratch->runs = NULL;
-    scratch->run_capacity = 0;
     int error = length > reader.options.entry_max
                     ? BASE_EFORMAT
                     : dns_zonefile_piece_init(&piece, findings->per_code);
@@ -76,6 +73,5 @@ int dns_rr_from_text(const char *what, const char *text, size_t length, const ui
         dns_zonefile_piece_free(&piece);
     }
     dns_zonefile_scratch_free(scratch);
-    free(scratch);
     return error;
 }

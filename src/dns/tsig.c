@@ -24,11 +24,6 @@ static const struct {
     [DNS_TSIG_HMAC_SHA512] = {"hmac-sha512", (const uint8_t *)"\13hmac-sha512", 64},
 };
 
-const uint8_t *dns_tsig_algorithm_name(enum dns_tsig_algorithm algorithm)
-{
-    return algorithms[algorithm].name;
-}
-
 size_t dns_tsig_mac_size(enum dns_tsig_algorithm algorithm)
 {
     return algorithms[algorithm].mac_size;

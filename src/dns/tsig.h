@@ -26,8 +26,7 @@ enum dns_tsig_algorithm {
 /* Unsigned messages that may stand between two signed ones (RFC 8945 section 5.3.1). */
 #define DNS_TSIG_UNSIGNED_MAX 99
 
-/* The algorithm's name in wire format, and the octets of its MAC. */
-const uint8_t *dns_tsig_algorithm_name(enum dns_tsig_algorithm algorithm);
+/* Octets of the algorithm's MAC. */
 size_t dns_tsig_mac_size(enum dns_tsig_algorithm algorithm);
 /* By text, with or without final dot, any case: "hmac-sha256". BASE_ENOENT. */
 int dns_tsig_algorithm_from_text(const char *text, enum dns_tsig_algorithm *algorithm);

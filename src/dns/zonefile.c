@@ -470,23 +470,17 @@ static int prepare(struct reading *reading)
     if (reading->scratch == NULL)
         return BASE_ENOMEM;
     for (unsigned i = 0; i <= reading->threads; i++) {
-        reading->scratch[i] = malloc(sizeof(struct dns_zonefile_scratch));
+        reading->scratch[i] = dns_zonefile_scratch_new();
         if (reading->scratch[i] == NULL)
             return BASE_ENOMEM;
-        reading->scratch[i]->tokens = (struct dns_tokens){NULL, 0};
-        reading->scratch[i]->runs = NULL;
-        reading->scratch[i]->run_capacity = 0;
     }
     return BASE_OK;
 }
 
 static void clean_up(struct reading *reading)
 {
-    for (unsigned i = 0; reading->scratch != NULL && i <= reading->threads; i++) {
-        if (reading->scratch[i] != NULL)
-            dns_zonefile_scratch_free(reading->scratch[i]);
-        free(reading->scratch[i]);
-    }
+    for (unsigned i = 0; reading->scratch != NULL && i <= reading->threads; i++)
+        dns_zonefile_scratch_free(reading->scratch[i]);
     free(reading->scratch);
     while (reading->unused != NULL) {
         struct job *job = reading->unused;
@@ -590,11 +584,8 @@ int dns_zonefile_read_memory(const char *name, const void *data, size_t length,
 
 void dns_zonefile_free(struct dns_zonefile *zonefile)
 {
-    while (zonefile->batches != NULL) {
-        struct dns_batch *batch = zonefile->batches;
-        zonefile->batches = batch->next;
-        dns_batch_free(batch);
-    }
+    dns_batches_free(zonefile->batches);
+    zonefile->batches = NULL;
     base_arena_free(&zonefile->arena);
     zonefile->files = NULL;
     zonefile->file_count = zonefile->rr_count = zonefile->run_count = 0;

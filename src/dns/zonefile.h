@@ -26,7 +26,10 @@ struct dns_batch {
     struct base_findings findings;
 };
 
-void dns_batch_free(struct dns_batch *batch);
+/* An empty batch; NULL when out of memory. `per_code` as of base_findings_init. */
+struct dns_batch *dns_batch_new(size_t per_code);
+void dns_batch_free(struct dns_batch *batch);   /* this one only; NULL allowed */
+void dns_batches_free(struct dns_batch *first); /* it and all that follow it; NULL allowed */
 
 struct dns_zonefile_options {
     const uint8_t *origin;    /* wire; NULL: the file's $ORIGIN, or else its name, must say it */

@@ -25,25 +25,6 @@ void dns_zonefile_finding(struct dns_zonefile_parser *parser, enum base_finding_
     va_end(args);
 }
 
-const char *dns_token_quote(char out[DNS_TOKEN_QUOTED], const struct dns_token *token)
-{
-    const uint32_t most = 60;
-    uint32_t length = token->length < most ? token->length : most;
-    size_t put = 0;
-    out[put++] = '"';
-    for (uint32_t i = 0; i < length; i++) {
-        char character = token->text[i];
-        out[put++] = (char)(character >= ' ' && character <= '~' ? character : '?');
-    }
-    if (length < token->length) {
-        memcpy(out + put, "...", 3);
-        put += 3;
-    }
-    out[put++] = '"';
-    out[put] = '\0';
-    return out;
-}
-
 const char *dns_name_problem(int error, bool has_origin)
 {
     if (error == BASE_ERANGE)
@@ -426,7 +407,10 @@ static uint32_t find_quote(const struct dns_token *token, uint32_t from)
     return token->length;
 }
 
-struct dns_token *dns_zonefile_split(struct dns_zonefile_parser *parser,
+/* Words with quoted parts, key="some value", are one word in the data of SVCB and HTTPS (RFC 9460
+ * section 2.1), and elsewhere several, as BIND and NSD read them. Gives the words of rdata,
+ * malloc'ed; NULL: the sticky error is set. */
+static struct dns_token *split_words(struct dns_zonefile_parser *parser,
                                      const struct dns_token *tokens, size_t count,
                                      size_t *split_count)
 {
@@ -529,7 +513,7 @@ static __attribute__((cold)) void parse_joined(struct dns_zonefile_parser *parse
         return;
     }
     size_t split_count;
-    struct dns_token *split = dns_zonefile_split(parser, tokens, count, &split_count);
+    struct dns_token *split = split_words(parser, tokens, count, &split_count);
     if (split != NULL)
         parse_data(parser, split, split_count, at, head);
     free(split);

@@ -8,6 +8,7 @@
 #ifndef DNS_ZONEFILE_INTERNAL_H
 #define DNS_ZONEFILE_INTERNAL_H
 
+#include "dns/rdata_parse.h"
 #include "dns/scan_lexer.h"
 #include "dns/zonefile.h"
 
@@ -114,7 +115,9 @@ struct dns_zonefile_scratch {
     struct dns_lexer lexer;
     uint8_t rdata[DNS_RDATA_MAX];
 };
-void dns_zonefile_scratch_free(struct dns_zonefile_scratch *scratch);
+/* NULL when out of memory. */
+struct dns_zonefile_scratch *dns_zonefile_scratch_new(void);
+void dns_zonefile_scratch_free(struct dns_zonefile_scratch *scratch); /* NULL allowed */
 
 /* What became of a block. */
 struct dns_zonefile_piece {
@@ -171,27 +174,16 @@ void dns_zonefile_parse_end(struct dns_zonefile_parser *parser);
 /* One record from its words; when it cannot be, a finding. */
 void dns_zonefile_parse_record(struct dns_zonefile_parser *parser, const struct dns_token *tokens,
                                size_t count, bool inherits);
-void dns_zonefile_parse_directive(struct dns_zonefile_parser *parser,
-                                  const struct dns_token *tokens, size_t count);
 void dns_zonefile_include(struct dns_zonefile_parser *parser, const struct dns_token *tokens,
                           size_t count);
 void dns_zonefile_generate(struct dns_zonefile_parser *parser, const struct dns_token *tokens,
                            size_t count);
 
-/* Words with quoted parts, key="some value", are one word in the data of SVCB and HTTPS (RFC 9460
- * section 2.1), and elsewhere several, as BIND and NSD read them. Gives the words of rdata,
- * malloc'ed; NULL: the sticky error is set. */
-struct dns_token *dns_zonefile_split(struct dns_zonefile_parser *parser,
-                                     const struct dns_token *tokens, size_t count,
-                                     size_t *split_count);
 /* The origin for names; NULL when there is none. */
 const uint8_t *dns_zonefile_origin(struct dns_zonefile_parser *parser);
 void dns_zonefile_finding(struct dns_zonefile_parser *parser, enum base_finding_code code,
                           uint32_t line, uint32_t column, const char *format, ...)
     __attribute__((format(printf, 5, 6), cold));
-/* A word for a message: at most 60 characters of it, all printable. */
-#define DNS_TOKEN_QUOTED 72
-const char *dns_token_quote(char out[DNS_TOKEN_QUOTED], const struct dns_token *token);
 /* Why a text is not a name, in words for behind "the owner X "; `error` of dns_name_from_text. */
 const char *dns_name_problem(int error, bool has_origin);
 /* A TTL in seconds or with units. BASE_EFORMAT, BASE_ERANGE. */

@@ -6,33 +6,52 @@
 #include <string.h>
 #include <strings.h>
 
+struct dns_zonefile_scratch *dns_zonefile_scratch_new(void)
+{
+    struct dns_zonefile_scratch *scratch = malloc(sizeof(*scratch));
+    if (scratch == NULL)
+        return NULL;
+    /* Only what is read before it is written: the rest is large. */
+    scratch->tokens = (struct dns_tokens){NULL, 0};
+    scratch->runs = NULL;
+    scratch->run_capacity = 0;
+    return scratch;
+}
+
 void dns_zonefile_scratch_free(struct dns_zonefile_scratch *scratch)
 {
+    if (scratch == NULL)
+        return;
     free(scratch->tokens.items);
     free(scratch->runs);
+    free(scratch);
 }
 
 int dns_zonefile_piece_init(struct dns_zonefile_piece *piece, size_t per_code)
 {
     memset(piece, 0, sizeof(*piece));
-    piece->batch = malloc(sizeof(*piece->batch));
-    if (piece->batch == NULL)
-        return BASE_ENOMEM;
-    memset(piece->batch, 0, sizeof(*piece->batch));
-    base_arena_init(&piece->batch->records, 0);
-    base_arena_init(&piece->batch->keys, 0);
-    base_findings_init(&piece->batch->findings, per_code);
-    return BASE_OK;
+    piece->batch = dns_batch_new(per_code);
+    return piece->batch != NULL ? BASE_OK : BASE_ENOMEM;
 }
 
 void dns_zonefile_piece_free(struct dns_zonefile_piece *piece)
 {
-    if (piece->batch != NULL)
-        dns_batch_free(piece->batch);
+    dns_batch_free(piece->batch);
     for (size_t i = 0; i < piece->file_count; i++)
         free(piece->files[i]);
     free(piece->files);
     memset(piece, 0, sizeof(*piece));
+}
+
+struct dns_batch *dns_batch_new(size_t per_code)
+{
+    struct dns_batch *batch = calloc(1, sizeof(*batch));
+    if (batch == NULL)
+        return NULL;
+    base_arena_init(&batch->records, 0);
+    base_arena_init(&batch->keys, 0);
+    base_findings_init(&batch->findings, per_code);
+    return batch;
 }
 
 void dns_batch_free(struct dns_batch *batch)
@@ -45,6 +64,18 @@ void dns_batch_free(struct dns_batch *batch)
     free(batch->runs);
     free(batch);
 }
+
+void dns_batches_free(struct dns_batch *first)
+{
+    while (first != NULL) {
+        struct dns_batch *batch = first;
+        first = batch->next;
+        dns_batch_free(batch);
+    }
+}
+
+static void parse_directive(struct dns_zonefile_parser *parser, const struct dns_token *tokens,
+                            size_t count);
 
 /* An entry that could not be read still says whose the lines behind it are. */
 static void bad_entry(struct dns_zonefile_parser *parser, const struct dns_entry *entry)
@@ -82,7 +113,7 @@ void dns_zonefile_parse(struct dns_zonefile_parser *parser, struct dns_lexer *le
             parser->joined = entry.joined;
             if (!entry.inherits && entry.tokens[0].length > 0 && entry.tokens[0].text[0] == '$' &&
                 !entry.tokens[0].quoted)
-                dns_zonefile_parse_directive(parser, entry.tokens, entry.count);
+                parse_directive(parser, entry.tokens, entry.count);
             else
                 dns_zonefile_parse_record(parser, entry.tokens, entry.count, entry.inherits);
             break;
@@ -192,8 +223,8 @@ static void set_default_ttl(struct dns_zonefile_parser *parser, const struct dns
     parser->sets |= DNS_PART_DEFAULT_TTL;
 }
 
-void dns_zonefile_parse_directive(struct dns_zonefile_parser *parser,
-                                  const struct dns_token *tokens, size_t count)
+static void parse_directive(struct dns_zonefile_parser *parser, const struct dns_token *tokens,
+                            size_t count)
 {
     char quoted[DNS_TOKEN_QUOTED];
     if (is_directive(&tokens[0], "$ORIGIN"))

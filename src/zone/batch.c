@@ -5,20 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct dns_batch *zone_batch_new(void)
-{
-    struct dns_batch *batch = calloc(1, sizeof(*batch));
-    if (batch == NULL)
-        return NULL;
-    base_arena_init(&batch->records, 0);
-    base_arena_init(&batch->keys, 0);
-    base_findings_init(&batch->findings, BASE_FINDINGS_PER_CODE);
-    return batch;
-}
-
 int zone_batch_writer_init(struct zone_batch_writer *writer, const uint8_t *apex)
 {
-    struct dns_batch *batch = zone_batch_new();
+    struct dns_batch *batch = dns_batch_new(BASE_FINDINGS_PER_CODE);
     if (batch == NULL)
         return BASE_ENOMEM;
     *writer = (struct zone_batch_writer){

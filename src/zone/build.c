@@ -55,12 +55,7 @@ int zone_build(struct dns_zonefile *zonefile, unsigned threads, struct base_find
     if (error == BASE_OK)
         error = hold_storage(zone, storage);
     if (error != BASE_OK) {
-        while (batches != NULL) {
-            struct dns_batch *next = batches->next;
-            batches->next = NULL;
-            dns_batch_free(batches);
-            batches = next;
-        }
+        dns_batches_free(batches);
     } else {
         error = zone_runs_order(&assembly.runs, batches, zone, threads, findings);
     }

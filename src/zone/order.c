@@ -549,13 +549,7 @@ static int collect_batches(struct zone_runs *runs, struct dns_batch *batches)
         count++;
     runs->batches = calloc(count + 1, sizeof(struct dns_batch *));
     if (runs->batches == NULL) {
-        /* Held nowhere else: freed here. */
-        while (batches != NULL) {
-            struct dns_batch *next = batches->next;
-            batches->next = NULL;
-            dns_batch_free(batches);
-            batches = next;
-        }
+        dns_batches_free(batches); /* held nowhere else */
         return BASE_ENOMEM;
     }
     bool too_many = count >= UINT32_MAX;

@@ -125,8 +125,6 @@ struct zone_batch_writer {
     size_t run_capacity;
     const uint8_t *run_end; /* where the last record ends */
 };
-/* An empty batch, to be freed by dns_batch_free; NULL when out of memory. */
-struct dns_batch *zone_batch_new(void);
 /* Starts a new batch for a zone. BASE_ENOMEM. */
 int zone_batch_writer_init(struct zone_batch_writer *writer, const uint8_t *apex);
 /* Adds a record. Consecutive calls with one owner share a run. `rdata` is copied and must be well
