@@ -36,7 +36,7 @@ done
 allowed='base: dns:base crypto:base,dns zone:base,dns,crypto net:base,dns,crypto
          sign:base,dns,crypto,zone
          validate:base,dns,crypto,zone image:base,dns,crypto,zone
-         source:base,dns
+         serve:base,dns,crypto,zone,image source:base,dns
          daemon:base,dns,crypto,zone,sign,validate,source
          cli:base,dns,crypto,zone,sign,validate'
 for row in $allowed; do
