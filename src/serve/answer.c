@@ -8,6 +8,7 @@
 #define UDP_LEAST   512
 #define TYPE_MAILB  253
 #define TYPE_MAILA  254
+#define OPCODE_BITS 0x7800u
 #define FLAGS_ECHOED                                                                               \
     (DNS_FLAG_RD | DNS_FLAG_CD) /* RFC 1035 section 4.1.1, RFC 4035 section 3.1.6 */
 
@@ -86,7 +87,7 @@ static void finish(struct answer *answer)
     uint8_t *wire = answer->response;
     const struct serve_query *query = &answer->query;
     unsigned flags = answer->flags | DNS_FLAG_QR | (query->flags & FLAGS_ECHOED) |
-                     DNS_OPCODE_FLAGS(DNS_OPCODE(query->flags)) | (answer->rcode & 15);
+                     (query->flags & OPCODE_BITS) | (answer->rcode & 15);
     base_store_u16(wire, query->id);
     base_store_u16(wire + 2, (uint16_t)flags);
     for (unsigned i = 0; i < DNS_SECTIONS; i++)
