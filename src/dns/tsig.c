@@ -274,7 +274,7 @@ int dns_tsig_sign(struct dns_tsig *tsig, uint8_t *message, size_t *length, size_
     uint8_t other[6];
     put48(other, now);
     struct dns_tsig_record record = {
-        .time = now,
+        .time = error == DNS_RCODE_BADTIME ? tsig->peer_time : now,
         .fudge = DNS_TSIG_FUDGE,
         .original_id = base_load_u16(message),
         .error = error,
@@ -382,6 +382,7 @@ int dns_tsig_verify(struct dns_tsig *tsig, uint8_t *message, size_t *length, bas
         return BASE_EMISMATCH;
     }
     keep_mac(tsig, mac, record.mac_length);
+    tsig->peer_time = record.time;
     base_time distance = now > record.time ? now - record.time : record.time - now;
     if (distance > record.fudge) {
         *error = DNS_RCODE_BADTIME;

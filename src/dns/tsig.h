@@ -78,7 +78,8 @@ struct dns_tsig {
     size_t mac_length;         /* 0: there is none, the next message is a request */
     bool further;              /* the next message is not the first answer */
     unsigned unsigned_count;
-    void *state; /* of unsigned messages being gathered */
+    base_time peer_time; /* of the last message verified: an answer of BADTIME gives it back */
+    void *state;         /* of unsigned messages being gathered */
 };
 
 /* Starts an exchange. Key and functions live as long as it. The same object signs the request and
@@ -92,7 +93,8 @@ void dns_tsig_free(struct dns_tsig *tsig);
 size_t dns_tsig_room(const struct dns_tsig_key *key);
 
 /* Appends a TSIG record to a finished message and counts it in the header. `error` is 0, or BADTIME
- * in the answer to a request with a wrong time. `capacity` is the room of `message`. BASE_ESPACE;
+ * in the answer to a request with a wrong time, which then tells `now` beside the time of the
+ * request (RFC 8945 section 5.2.3). `capacity` is the room of `message`. BASE_ESPACE;
  * BASE_EFORMAT when the message is not well formed; errors of the HMAC. */
 int dns_tsig_sign(struct dns_tsig *tsig, uint8_t *message, size_t *length, size_t capacity,
                   base_time now, uint16_t error);

@@ -199,6 +199,11 @@ static void test_times(void **state)
     struct dns_tsig_record record;
     assert_int_equal(dns_tsig_find(wire, length, &record), BASE_OK);
     assert_int_equal(record.other_length, 6);
+    /* RFC 8945 section 5.2.3: the client's time, and beside it the server's. */
+    assert_int_equal(record.time, NOW);
+    const uint8_t *other = record.other;
+    assert_int_equal((base_time)other[2] << 24 | other[3] << 16 | other[4] << 8 | other[5],
+                     (NOW + 301) & 0xffffffff);
     assert_int_equal(dns_tsig_verify(&client, wire, &length, NOW + 301, &error), BASE_EMISMATCH);
     assert_int_equal(error, DNS_RCODE_BADTIME);
     dns_tsig_free(&client);
