@@ -60,7 +60,7 @@ enum dns_type {
 int dns_type_from_text(const char *text, size_t length, uint16_t *type);
 /* Writes name or "TYPEn", NUL-terminated; returns `out`. */
 const char *dns_type_text(char out[DNS_TYPE_TEXT], uint16_t type);
-/* True for types that are never zone data: OPT, TSIG, TKEY, and 128-255 (RFC 6895). */
+/* True for types that are never zone data: 0, OPT, and 128-255 (RFC 6895 section 3.1). */
 bool dns_type_is_meta(uint16_t type);
 /* True for the types that DNSSEC signing makes and owns: RRSIG NSEC NSEC3 NSEC3PARAM. */
 bool dns_type_is_dnssec(uint16_t type);

@@ -169,7 +169,7 @@ const char *dns_type_text(char out[DNS_TYPE_TEXT], uint16_t type)
 
 bool dns_type_is_meta(uint16_t type)
 {
-    return (type >= 128 && type <= 255) || (dns_rrtype_find(type)->flags & META) != 0;
+    return type == 0 || (type >= 128 && type <= 255) || (dns_rrtype_find(type)->flags & META) != 0;
 }
 
 bool dns_type_is_dnssec(uint16_t type)
