@@ -17,13 +17,23 @@ enum svc_key {
     SVC_IPV4HINT = 4,
     SVC_ECH = 5,
     SVC_IPV6HINT = 6,
-    SVC_DOHPATH = 7, /* RFC 9461 */
-    SVC_OHTTP = 8,   /* RFC 9540 */
+    SVC_DOHPATH = 7,    /* RFC 9461 */
+    SVC_OHTTP = 8,      /* RFC 9540 */
+    SVC_TLS_GROUPS = 9, /* draft-ietf-tls-key-share-prediction, at IANA */
 };
 
 static const struct dns_mnemonic keys[] = {
-    {"mandatory", 0}, {"alpn", 1},     {"no-default-alpn", 2}, {"port", 3},  {"ipv4hint", 4},
-    {"ech", 5},       {"ipv6hint", 6}, {"dohpath", 7},         {"ohttp", 8}, {NULL, 0},
+    {"mandatory", 0},
+    {"alpn", 1},
+    {"no-default-alpn", 2},
+    {"port", 3},
+    {"ipv4hint", 4},
+    {"ech", 5},
+    {"ipv6hint", 6},
+    {"dohpath", 7},
+    {"ohttp", 8},
+    {"tls-supported-groups", 9},
+    {NULL, 0},
 };
 
 #define PARAM_HEAD 4 /* key and length, two octets each */
@@ -87,6 +97,21 @@ static const char *check_dohpath(const uint8_t *value, size_t size)
     return "have a dohpath without {?dns}";
 }
 
+/* Groups in order of preference, each once. */
+static const char *check_groups(const uint8_t *value, size_t size)
+{
+    uint8_t seen[65536 / 8] = {0};
+    if (size == 0 || size % 2 != 0)
+        return "have tls-supported-groups that are none or cut short";
+    for (size_t i = 0; i < size; i += 2) {
+        unsigned group = base_load_u16(value + i);
+        if ((seen[group / 8] & 1 << group % 8) != 0)
+            return "repeat a group in tls-supported-groups";
+        seen[group / 8] |= (uint8_t)(1 << group % 8);
+    }
+    return NULL;
+}
+
 static const char *check_value(uint16_t key, const uint8_t *value, size_t size)
 {
     switch (key) {
@@ -106,6 +131,8 @@ static const char *check_value(uint16_t key, const uint8_t *value, size_t size)
         return check_dohpath(value, size);
     case SVC_OHTTP:
         return size == 0 ? NULL : "have a value for ohttp";
+    case SVC_TLS_GROUPS:
+        return check_groups(value, size);
     default:
         return NULL;
     }
@@ -254,16 +281,25 @@ static int parse_alpn(struct dns_rdata_parser *parser, struct span value)
     return BASE_OK;
 }
 
-static int parse_port(struct dns_rdata_parser *parser, struct span value)
+static int parse_u16(struct dns_rdata_parser *parser, struct span value, const char *what)
 {
-    uint64_t port;
-    if (!dns_scalar_number(value.text, value.length, UINT16_MAX, &port))
-        return dns_parse_reject(parser, BASE_EFORMAT, "must have a port from 0 to 65535");
+    uint64_t number;
+    if (!dns_scalar_number(value.text, value.length, UINT16_MAX, &number))
+        return dns_parse_reject(parser, BASE_EFORMAT, "must have %s from 0 to 65535", what);
     if (!dns_parse_room(parser, 2))
         return BASE_ESPACE;
-    base_store_u16(parser->out + parser->at, (uint16_t)port);
+    base_store_u16(parser->out + parser->at, (uint16_t)number);
     parser->at += 2;
     return BASE_OK;
+}
+
+static int parse_groups(struct dns_rdata_parser *parser, struct span value)
+{
+    struct span piece;
+    int error = BASE_OK;
+    while (error == BASE_OK && next_piece(&value, &piece))
+        error = parse_u16(parser, piece, "tls-supported-groups");
+    return error;
 }
 
 static int parse_hint(struct dns_rdata_parser *parser, struct span value, size_t octets)
@@ -313,13 +349,15 @@ static int parse_value(struct dns_rdata_parser *parser, uint16_t key, struct spa
     case SVC_ALPN:
         return parse_alpn(parser, value);
     case SVC_PORT:
-        return parse_port(parser, value);
+        return parse_u16(parser, value, "a port");
     case SVC_IPV4HINT:
         return parse_hint(parser, value, 4);
     case SVC_ECH:
         return parse_ech(parser, value);
     case SVC_IPV6HINT:
         return parse_hint(parser, value, 16);
+    case SVC_TLS_GROUPS:
+        return parse_groups(parser, value);
     default:
         return parse_plain(parser, value);
     }
@@ -428,9 +466,11 @@ int dns_parse_svcparams(struct dns_rdata_parser *parser)
 
 /* --- to text --- */
 
+/* Of keys that no RFC defines yet the number is written, which every server reads (RFC 9460 section
+ * 2.1): a zone that it could load before must not become one that it cannot. */
 static void print_key(struct base_buf *buf, uint16_t key)
 {
-    const char *name = dns_mnemonic_name(keys, key);
+    const char *name = key <= SVC_OHTTP ? dns_mnemonic_name(keys, key) : NULL;
     if (name != NULL) {
         base_buf_text(buf, name);
         return;
