@@ -239,6 +239,50 @@ static int run_pass(struct run *run, struct base_findings *findings,
     return BASE_OK;
 }
 
+/* The findings about the whole zone, each with the record that shows it best. */
+static void say_sums(struct check *check, const struct check_sum sums[CHECK_SUMS])
+{
+    static const struct {
+        enum base_finding_code code;
+        const char *what; /* after the count */
+        const char *most; /* before the largest value; NULL: the first is shown */
+        bool duration;
+    } rows[CHECK_SUMS] = {
+        [CHECK_SUM_TTL_ZERO] = {ZONE_TTL_ZERO, "RRsets with TTL 0", NULL, false},
+        [CHECK_SUM_TTL_LONG] = {ZONE_TTL_LONG, "RRsets with a TTL of more than a week",
+                                "the longest has", true},
+        [CHECK_SUM_TTL_MARGIN] = {ZONE_TTL_OVER_MARGIN,
+                                  "RRsets with a TTL longer than the time between refresh and "
+                                  "expiry of signatures",
+                                  "the longest has", true},
+        [CHECK_SUM_SINGLE_NS] = {ZONE_DELEGATION_NS_SINGLE, "delegations to one name server only",
+                                 NULL, false},
+        [CHECK_SUM_REFERRAL] = {ZONE_REFERRAL_LARGE,
+                                "delegations whose NS records and glue need more than 1232 octets",
+                                "the largest needs", false},
+        [CHECK_SUM_ADDRESS] = {ZONE_ADDRESS_SPECIAL,
+                               "addresses that the Internet does not route (private, "
+                               "documentation, link-local and the like)",
+                               NULL, false},
+    };
+    for (unsigned i = 0; i < CHECK_SUMS; i++) {
+        if (sums[i].count == 0)
+            continue;
+        char value[BASE_TIME_TEXT];
+        if (rows[i].duration)
+            base_duration_text(sums[i].value, value);
+        else
+            snprintf(value, sizeof(value), "%u", sums[i].value);
+        check->node = sums[i].node;
+        if (rows[i].most != NULL)
+            check_add(check, rows[i].code, sums[i].rr, "%zu %s; %s %s", sums[i].count, rows[i].what,
+                      rows[i].most, value);
+        else
+            check_add(check, rows[i].code, sums[i].rr, "%zu %s; this is one of them", sums[i].count,
+                      rows[i].what);
+    }
+}
+
 static int run_all(struct run *run, struct base_findings *findings)
 {
     struct check_sum sums[CHECK_SUMS] = {{0}};
@@ -258,7 +302,7 @@ static int run_all(struct run *run, struct base_findings *findings)
         check.node = run->zone->nodes;
         check_cds_agreement(&check);
     }
-    check_say_sums(&check, sums);
+    say_sums(&check, sums);
     return BASE_OK;
 }
 
@@ -303,48 +347,4 @@ void check_count(struct check *check, enum check_sum_index which, const struct d
 {
     struct check_sum one = {1, value, check->node, rr};
     sum_join(&check->sums[which], &one);
-}
-
-/* The findings about the whole zone, each with the record that shows it best. */
-void check_say_sums(struct check *check, const struct check_sum sums[CHECK_SUMS])
-{
-    static const struct {
-        enum base_finding_code code;
-        const char *what; /* after the count */
-        const char *most; /* before the largest value; NULL: the first is shown */
-        bool duration;
-    } rows[CHECK_SUMS] = {
-        [CHECK_SUM_TTL_ZERO] = {ZONE_TTL_ZERO, "RRsets with TTL 0", NULL, false},
-        [CHECK_SUM_TTL_LONG] = {ZONE_TTL_LONG, "RRsets with a TTL of more than a week",
-                                "the longest has", true},
-        [CHECK_SUM_TTL_MARGIN] = {ZONE_TTL_OVER_MARGIN,
-                                  "RRsets with a TTL longer than the time between refresh and "
-                                  "expiry of signatures",
-                                  "the longest has", true},
-        [CHECK_SUM_SINGLE_NS] = {ZONE_DELEGATION_NS_SINGLE, "delegations to one name server only",
-                                 NULL, false},
-        [CHECK_SUM_REFERRAL] = {ZONE_REFERRAL_LARGE,
-                                "delegations whose NS records and glue need more than 1232 octets",
-                                "the largest needs", false},
-        [CHECK_SUM_ADDRESS] = {ZONE_ADDRESS_SPECIAL,
-                               "addresses that the Internet does not route (private, "
-                               "documentation, link-local and the like)",
-                               NULL, false},
-    };
-    for (unsigned i = 0; i < CHECK_SUMS; i++) {
-        if (sums[i].count == 0)
-            continue;
-        char value[BASE_TIME_TEXT];
-        if (rows[i].duration)
-            base_duration_text(sums[i].value, value);
-        else
-            snprintf(value, sizeof(value), "%u", sums[i].value);
-        check->node = sums[i].node;
-        if (rows[i].most != NULL)
-            check_add(check, rows[i].code, sums[i].rr, "%zu %s; %s %s", sums[i].count, rows[i].what,
-                      rows[i].most, value);
-        else
-            check_add(check, rows[i].code, sums[i].rr, "%zu %s; this is one of them", sums[i].count,
-                      rows[i].what);
-    }
 }

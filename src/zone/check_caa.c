@@ -15,12 +15,6 @@ static const struct caa_property {
     {"contactphone", CAA_ANY},
 };
 
-static bool is_alnum(char c)
-{
-    uint8_t lower = dns_lower[(uint8_t)c];
-    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9');
-}
-
 /* Labels of letters, digits and inner hyphens, joined by dots. */
 static bool is_issuer_name(struct check_span name)
 {
@@ -28,7 +22,7 @@ static bool is_issuer_name(struct check_span name)
         bool edge =
             i == 0 || i + 1 == name.length || name.text[i - 1] == '.' || name.text[i + 1] == '.';
         bool good =
-            is_alnum(name.text[i]) || (!edge && name.text[i] == '-') ||
+            check_is_alnum(name.text[i]) || (!edge && name.text[i] == '-') ||
             (i > 0 && i + 1 < name.length && name.text[i] == '.' && name.text[i - 1] != '.');
         if (!good)
             return false;
@@ -42,7 +36,7 @@ static bool is_parameter(struct check_span piece)
     if (!check_tag(piece, &tag, &value))
         return false;
     for (size_t i = 0; i < tag.length; i++) {
-        if (!is_alnum(tag.text[i]) && (i == 0 || tag.text[i] != '-'))
+        if (!check_is_alnum(tag.text[i]) && (i == 0 || tag.text[i] != '-'))
             return false;
     }
     for (size_t i = 0; i < value.length; i++) {

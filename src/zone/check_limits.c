@@ -152,10 +152,10 @@ static void check_alike(struct check *check, const struct zone_rrset *rrset)
 
 const struct check_row check_limit_rows[] = {
     {check_rrset_limits, {0}, true},
-    /* 7 8 9: MB MG MR; 10: NULL; 27: GPOS; 254: MAILA */
+    /* 7 8 9: MB MG MR; 10: NULL; 27: GPOS */
     {check_obsolete,
      {CHECK_TYPE_MD, CHECK_TYPE_MF, CHECK_TYPE_WKS, CHECK_TYPE_NXT, CHECK_TYPE_A6, DNS_TYPE_SIG, 7,
-      8, 9, 10, 27, 254, CHECK_TYPE_DLV},
+      8, 9, 10, 27, CHECK_TYPE_DLV},
      false},
     {check_host_owner, {DNS_TYPE_A, DNS_TYPE_AAAA, DNS_TYPE_MX}, true},
     {check_alike, {DNS_TYPE_SVCB, DNS_TYPE_HTTPS, CHECK_TYPE_LP, DNS_TYPE_DSYNC}, false},

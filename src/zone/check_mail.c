@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-bool check_join(struct check_string *string, const struct dns_rr *rr)
+/* Joins the strings of `rr`. False when they are too long. */
+static bool join(struct check_string *string, const struct dns_rr *rr)
 {
     string->length = 0;
     for (size_t at = 0; at < rr->length; at += rr->rdata[at] + 1u) {
@@ -134,7 +135,7 @@ static void check_one_text(struct check *check, const struct dns_rr *rr, enum pl
                            struct tally *tally)
 {
     struct check_string text;
-    if (!check_join(&text, rr))
+    if (!join(&text, rr))
         return;
     switch (place) {
     case PLACE_DMARC:
@@ -199,7 +200,7 @@ static bool has_spf_text(const struct check *check)
     const struct zone_rrset *txt = check_rrset(check, DNS_TYPE_TXT);
     for (unsigned i = 0; txt != NULL && i < txt->count; i++) {
         struct check_string text;
-        if (check_join(&text, check_rr(check, txt, i)) && starts(&text, "v=spf1"))
+        if (join(&text, check_rr(check, txt, i)) && starts(&text, "v=spf1"))
             return true;
     }
     return false;

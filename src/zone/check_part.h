@@ -110,7 +110,6 @@ void check_orphan_glue(struct check *check);
 void check_zone_apex(struct check *check);
 void check_apex_wildcard(struct check *check);
 void check_cds_agreement(struct check *check);
-void check_say_sums(struct check *check, const struct check_sum sums[CHECK_SUMS]);
 
 static inline const struct dns_rr *check_rr(const struct check *check,
                                             const struct zone_rrset *rrset, unsigned index)

@@ -250,8 +250,7 @@ void check_dkim_text(struct check *check, const struct dns_rr *rr, const struct 
 static bool is_policy_id(struct check_span value)
 {
     for (size_t i = 0; i < value.length; i++) {
-        uint8_t c = dns_lower[(uint8_t)value.text[i]];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')))
+        if (!check_is_alnum(value.text[i]))
             return false;
     }
     return value.length >= 1 && value.length <= 32;

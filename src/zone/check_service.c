@@ -50,24 +50,6 @@ static bool has_flag(const struct naptr *naptr, char flag)
     return false;
 }
 
-/* "!pattern!replacement![i]": the delimiter exactly three times, but for escaped ones. */
-static bool is_substitution(struct check_span text)
-{
-    unsigned seen = 0;
-    size_t last = 0;
-    for (size_t i = 0; i < text.length; i++) {
-        if (text.text[i] == '\\' && seen > 0) {
-            i++;
-        } else if (text.text[i] == text.text[0]) {
-            seen++;
-            last = i;
-        }
-    }
-    bool digit = text.text[0] >= '1' && text.text[0] <= '9';
-    bool flag = last + 1 == text.length || (last + 2 == text.length && text.text[last + 1] == 'i');
-    return seen == 3 && flag && !digit && text.text[0] != '\\';
-}
-
 static void check_naptr_flags(struct check *check, const struct dns_rr *rr,
                               const struct naptr *naptr)
 {
@@ -75,8 +57,7 @@ static void check_naptr_flags(struct check *check, const struct dns_rr *rr,
         has_flag(naptr, 's') + has_flag(naptr, 'a') + has_flag(naptr, 'u') + has_flag(naptr, 'p');
     bool bad = terminal > 1;
     for (size_t i = 0; i < naptr->flags.length; i++) {
-        uint8_t c = dns_lower[(uint8_t)naptr->flags.text[i]];
-        bad = bad || !((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'));
+        bad = bad || !check_is_alnum(naptr->flags.text[i]);
     }
     if (bad)
         CHECK_SAY(check, ZONE_NAPTR_FLAGS, rr,
@@ -103,11 +84,10 @@ static void check_naptr_record(struct check *check, const struct dns_rr *rr)
         CHECK_SAY(check, ZONE_NAPTR_EXCLUSIVE, rr,
                   "NAPTR has neither a regular expression nor a "
                   "replacement");
-    if (regexp && !is_substitution(naptr.regexp))
-        CHECK_SAY(check, ZONE_NAPTR_REGEXP, rr,
-                  "the NAPTR expression \"%.*s\" is not of the form "
-                  "!pattern!replacement!",
-                  check_span_width(naptr.regexp), naptr.regexp.text);
+    const char *wrong = regexp ? check_substitution(naptr.regexp) : NULL;
+    if (wrong != NULL)
+        CHECK_SAY(check, ZONE_NAPTR_REGEXP, rr, "the NAPTR expression \"%.*s\" %s",
+                  check_span_width(naptr.regexp), naptr.regexp.text, wrong);
 }
 
 static void check_naptr(struct check *check, const struct zone_rrset *rrset)

@@ -16,12 +16,6 @@ struct spf {
     bool after_all; /* a mechanism behind "all" */
 };
 
-static bool is_alnum(char c)
-{
-    uint8_t lower = dns_lower[(uint8_t)c];
-    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9');
-}
-
 /* Octets of the macro at the start of `text` (RFC 7208 section 7.1); 0 when it is malformed. */
 static size_t macro_length(struct check_span text)
 {
@@ -49,7 +43,7 @@ static bool ends_in_top_label(struct check_span text)
         text.length--;
     size_t at = text.length;
     bool letter = false;
-    while (at > 0 && (is_alnum(text.text[at - 1]) || text.text[at - 1] == '-')) {
+    while (at > 0 && (check_is_alnum(text.text[at - 1]) || text.text[at - 1] == '-')) {
         at--;
         letter = letter || text.text[at] < '0' || text.text[at] > '9';
     }
@@ -202,7 +196,7 @@ static void read_mechanism(struct spf *spf, struct check_span term)
     }
     struct check_span whole = name;
     name.length = 0;
-    while (name.length < whole.length && is_alnum(whole.text[name.length]))
+    while (name.length < whole.length && check_is_alnum(whole.text[name.length]))
         name.length++;
     const struct mechanism *mechanism = mechanism_of(name);
     struct check_span argument = {whole.text + name.length, whole.length - name.length};
@@ -247,10 +241,11 @@ static void read_modifier(struct spf *spf, struct check_span term, struct check_
 /* Modifiers are a name and "=", with no ":" or "/" before it. */
 static bool is_modifier_name(struct check_span name)
 {
-    if (name.length == 0 || !is_alnum(name.text[0]) || (name.text[0] >= '0' && name.text[0] <= '9'))
+    if (name.length == 0 || !check_is_alnum(name.text[0]) ||
+        (name.text[0] >= '0' && name.text[0] <= '9'))
         return false;
     for (size_t i = 0; i < name.length; i++) {
-        if (!is_alnum(name.text[i]) && strchr("-_.", name.text[i]) == NULL)
+        if (!check_is_alnum(name.text[i]) && strchr("-_.", name.text[i]) == NULL)
             return false;
     }
     return true;

@@ -20,8 +20,6 @@ struct check_span {
     size_t length;
 };
 
-/* Joins the strings of `rr`. False when they are too long. */
-bool check_join(struct check_string *string, const struct dns_rr *rr);
 bool check_span_is(struct check_span span, const char *text);     /* ignoring case */
 bool check_span_starts(struct check_span span, const char *text); /* ignoring case */
 /* Cuts what is before the first `separator` off *rest; all of it when there is none. Spaces at both
@@ -29,11 +27,20 @@ bool check_span_starts(struct check_span span, const char *text); /* ignoring ca
 bool check_cut(struct check_span *rest, char separator, struct check_span *piece);
 /* Splits "name = value". False when there is no = or no name. */
 bool check_tag(struct check_span piece, struct check_span *name, struct check_span *value);
+/* Letters and digits of ASCII. */
+static inline bool check_is_alnum(char c)
+{
+    uint8_t lower = dns_lower[(uint8_t)c];
+    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9');
+}
 /* For messages: the length, bounded, for %.*s. */
 static inline int check_span_width(struct check_span span)
 {
     return span.length > 80 ? 80 : (int)span.length;
 }
+
+/* What is wrong with a NAPTR's substitution expression, as the end of a sentence; NULL: nothing. */
+const char *check_substitution(struct check_span text);
 
 /* The records of one kind; each in its own file. `text` starts with what tells the kind. */
 void check_spf_text(struct check *check, const struct dns_rr *rr, const struct check_string *text);
