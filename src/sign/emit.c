@@ -450,20 +450,6 @@ static size_t next_in_chain(const struct sign_job *job, size_t index)
     return 0;
 }
 
-/* Names and records lie where they were read, which may be anywhere; the arrays say early where. */
-#define AHEAD 8
-
-static void prefetch_node(const struct zone *zone, size_t index)
-{
-    if (index >= zone->node_count)
-        return;
-    const struct zone_node *node = &zone->nodes[index];
-    __builtin_prefetch(node->name);
-    const struct zone_rrset *set = &zone->rrsets[node->first_rrset];
-    for (unsigned i = 0; i < node->rrset_count && i < 4; i++)
-        __builtin_prefetch(zone->rrs[set[i].first_rr]);
-}
-
 static int emit_task(void *context, size_t index, unsigned number)
 {
     struct sign_job *job = context;
@@ -482,9 +468,9 @@ static int emit_task(void *context, size_t index, unsigned number)
             if (previous == SIZE_MAX)
                 previous = previous_begin(job, &piece);
             old = previous_node(job, &piece, &previous);
-            prefetch_node(job->previous, previous + AHEAD);
+            zone_prefetch(job->previous, previous + ZONE_PREFETCH_NODES);
         }
-        prefetch_node(job->zone, walk.node + AHEAD);
+        zone_prefetch(job->zone, walk.node + ZONE_PREFETCH_NODES);
         emission.owner = sign_owner_make(piece.name, old);
         size_t next = has_nsec(job, &piece) ? next_in_chain(job, piece.node) : SIZE_MAX;
         int status = put_piece(&emission, &piece, next);

@@ -10,12 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_NODES      1024 /* at least */
-#define CHUNKS_MAX       64   /* few, so that many findings in each stay a bounded sum */
-#define PREFETCH_NODES   4
-#define PREFETCH_RECORDS 8
-#define ROWS_MAX         64  /* bits of a mask */
-#define TYPES_MAX        264 /* types below have masks of their own */
+#define CHUNK_NODES 1024 /* at least */
+#define CHUNKS_MAX  64   /* few, so that many findings in each stay a bounded sum */
+#define ROWS_MAX    64   /* bits of a mask */
+#define TYPES_MAX   264  /* types below have masks of their own */
 
 static const struct check_row *const parts[] = {
     check_apex_rows,  check_delegation_rows, check_alias_rows, check_target_rows,
@@ -129,25 +127,6 @@ static void check_prepare(struct check *check, struct run *run, struct base_find
     check->text_next = 0;
 }
 
-/* Names and records lie in the order of the file, so each is a cache miss unless it is asked for
- * ahead. */
-static void prefetch_node(const struct zone *zone, size_t index)
-{
-    if (index >= zone->node_count)
-        return;
-    const struct zone_node *node = &zone->nodes[index];
-    __builtin_prefetch(node->name);
-    if (node->rrset_count == 0)
-        return;
-    const struct zone_rrset *first = &zone->rrsets[node->first_rrset];
-    const struct zone_rrset *last = first + node->rrset_count - 1;
-    uint32_t end = last->first_rr + last->count;
-    if (end - first->first_rr > PREFETCH_RECORDS)
-        end = first->first_rr + PREFETCH_RECORDS;
-    for (uint32_t i = first->first_rr; i < end; i++)
-        __builtin_prefetch(zone->rrs[i]);
-}
-
 static int work_chunk(void *context, size_t index, unsigned worker)
 {
     struct run *run = context;
@@ -161,7 +140,7 @@ static int work_chunk(void *context, size_t index, unsigned worker)
     for (size_t i = first; i < end; i++) {
         check.node = &run->zone->nodes[i];
         if (!run->orphans) {
-            prefetch_node(run->zone, i + PREFETCH_NODES);
+            zone_prefetch(run->zone, i + ZONE_PREFETCH_NODES);
             check_node(&check, &run->dispatch);
         } else if ((check.node->flags & (ZONE_BELOW | ZONE_CUT)) != 0)
             check_orphan_glue(&check);

@@ -246,10 +246,12 @@ static int fill(const void *context, size_t first, size_t end, struct base_buf *
     struct head head = {.stale = true, .comma = first > 0};
     base_buf_init(&head.rdata, SIZE_MAX / 2);
     for (size_t i = first; i < end; i++) {
-        if (text->source != NULL)
+        if (text->source != NULL) {
             write_record(text, &head, text->source[i].owner, text->source[i].rr, buf);
-        else
+        } else {
+            zone_prefetch(text->zone, i + ZONE_PREFETCH_NODES);
             write_node(text, &head, &text->zone->nodes[i], buf);
+        }
     }
     int error = head.rdata.error;
     base_buf_free(&head.rdata);
