@@ -99,8 +99,8 @@ static void stream_remove(struct net_connection *connection, size_t index, bool 
 {
     struct net_stream *stream = connection->streams[index];
     connection->stream_count--;
-    memmove(connection->streams + index, connection->streams + index + 1,
-            (connection->stream_count - index) * sizeof(stream));
+    for (size_t i = index; i < connection->stream_count; i++)
+        connection->streams[i] = connection->streams[i + 1];
     if (!finished)
         net_count(connection->all->stats, NET_STREAMS_CANCELLED, 1);
     stream->close(stream, finished);

@@ -47,33 +47,32 @@ struct letter {
 
 struct net_worker {
     const struct net_options *options;
-    unsigned index;
-    int cpu; /* -1: any */
-    int epoll, mail;
-    struct net_stats stats;
     struct net_rate *rate;
     struct net_udp *udp;
     struct net_tcp *tcp;
     void *context;
     struct slot *slots; /* SLOTS_MAX */
     unsigned slot_count;
-    uint64_t now_ns;
+    unsigned index, workers; /* which of how many */
+    int cpu;                 /* -1: any */
+    int epoll, mail;
+    bool stopping;
     base_time now;
+    uint64_t now_ns;
     uint64_t resume_ms; /* when paused listeners go on; 0: none is paused */
     uint64_t end_ms;    /* when a stop becomes final */
-    bool stopping;
     uint64_t secret[2];
-    unsigned workers;
-    /* shared with other threads */
+    struct net_stats stats;
+    /* the main thread's */
     pthread_t thread;
-    bool running;
+    bool running, stop_sent;
+    /* both, under the lock */
+    bool status_known;
+    int status;
     pthread_mutex_t lock;
     pthread_cond_t began;
     struct letter *letters, **letters_end;
     struct letter stop_letter;
-    bool stop_sent;
-    int status;
-    bool status_known;
 };
 
 static void read_clocks(struct net_worker *worker)
@@ -535,7 +534,7 @@ void net_worker_free(struct net_worker *worker)
 {
     if (worker == NULL)
         return;
-    for (unsigned i = 0; i < worker->slot_count; i++)
+    for (unsigned i = 0; worker->slots != NULL && i < worker->slot_count; i++)
         if (is_socket(&worker->slots[i]))
             close(worker->slots[i].fd);
     while (worker->letters != NULL) {
