@@ -12,8 +12,8 @@ typedef int64_t base_time; /* seconds since the epoch, UTC */
 
 base_time base_clock_now(void);
 
-/* A monotonic reading in nanoseconds, for progress, benchmarks, and the time-outs of loops that wait
- * for sockets; never for decisions about zones and keys. */
+/* A monotonic reading in nanoseconds, for progress, benchmarks, and the time-outs of loops that
+ * wait for sockets; never for decisions about zones and keys. */
 uint64_t base_clock_monotonic(void);
 
 /* Reads a time that a person wrote: "now", "now+3d", "now-1h30m", "20261121235959" (RFC 4034
