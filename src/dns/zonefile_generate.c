@@ -84,7 +84,7 @@ static bool read_modifier(const char *text, size_t length, size_t *at, struct mo
     }
     if (*at < length && text[*at] == ',') {
         ++*at;
-        if (*at >= length || memchr("doxXnN", text[*at], 6) == NULL)
+        if (*at >= length || text[*at] == '\0' || strchr("doxXnN", text[*at]) == NULL)
             return false;
         modifier->base = text[(*at)++];
     }

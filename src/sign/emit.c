@@ -275,7 +275,8 @@ static const struct dns_rr *denial_rr(struct emission *emission, uint16_t type, 
 {
     const struct sign_job *job = emission->job;
     const struct zone_node *old = emission->owner.previous;
-    const struct zone_rrset *set = old != NULL ? zone_rrset(job->previous, old, type) : NULL;
+    const struct zone_rrset *set =
+        old != NULL && job->previous != NULL ? zone_rrset(job->previous, old, type) : NULL;
     for (unsigned i = 0; set != NULL && i < set->count; i++) {
         const struct dns_rr *rr = job->previous->rrs[set->first_rr + i];
         if (rr->length == length && rr->ttl == job->denial_ttl &&

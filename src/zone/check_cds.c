@@ -128,7 +128,7 @@ static void check_against_keys(struct check *check, const struct zone_rrset *rrs
 {
     char type[DNS_TYPE_TEXT];
     unsigned found = 0, count = rrset->count < KEYS_MAX ? rrset->count : KEYS_MAX;
-    const struct dns_rr *foreign[KEYS_MAX];
+    const struct dns_rr *foreign[KEYS_MAX] = {NULL};
     for (unsigned i = 0; i < count; i++) {
         const struct dns_rr *rr = check_rr(check, rrset, i);
         if (rrset->type == DNS_TYPE_CDS ? cds_in_keys(check, rr, dnskey)

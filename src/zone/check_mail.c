@@ -119,7 +119,7 @@ struct tally {
 static void check_spf_start(struct check *check, const struct dns_rr *rr,
                             const struct check_string *text, struct tally *tally)
 {
-    char after = text->length > 6 ? text->data[6] : 0;
+    uint8_t after = text->length > 6 ? (uint8_t)text->data[6] : 0;
     if (starts(text, "v=spf1") && (after == ' ' || after == 0)) {
         tally->spf++;
         check_spf_text(check, rr, text);

@@ -91,10 +91,12 @@ static int diff_rrset(const struct diff *diff, const uint8_t *owner, uint16_t ty
     return error;
 }
 
-/* Either node may be NULL. */
+/* One of the nodes may be NULL. */
 static int diff_nodes(const struct diff *diff, const struct zone_node *from,
                       const struct zone_node *to)
 {
+    if (from == NULL && to == NULL)
+        return BASE_OK;
     const uint8_t *owner = from != NULL ? from->name : to->name;
     const struct zone_rrset *old = from != NULL ? &diff->from->rrsets[from->first_rrset] : NULL;
     const struct zone_rrset *old_end = from != NULL ? old + from->rrset_count : NULL;
