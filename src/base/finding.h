@@ -3,7 +3,7 @@
  * says what is wrong; the catalogue adds why it matters and what to do. Command line, API, console
  * and logs all show the same object.
  *
- * The catalogue is one table, kept in findings.def as rows
+ * The catalogue is one table, kept in findings/PART.def as rows
  *     FINDING(SYMBOL, "group.code", severity, "title", "why it matters", "what to do")
  * Codes are stable: they are never renamed or used again for something else.
  */
@@ -74,13 +74,17 @@ struct base_findings {
 
 #define BASE_FINDINGS_PER_CODE 1000
 
+/* An empty list; takes no memory yet. `per_code`: usually BASE_FINDINGS_PER_CODE. */
 void base_findings_init(struct base_findings *findings, size_t per_code);
+/* Gives the memory back; the list is empty and usable again. */
 void base_findings_free(struct base_findings *findings);
 
-/* Adds a finding with the catalogue's severity. `place` and the message are copied. */
+/* Adds a finding with the catalogue's severity. `place` (NULL: nowhere) and the message, of which
+ * 1023 octets are kept, are copied. Without memory it is counted all the same. */
 void base_findings_add(struct base_findings *findings, enum base_finding_code code,
                        const struct base_place *place, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* The same with another severity, for those who wrap it. */
 void base_findings_addv(struct base_findings *findings, enum base_finding_code code,
                         enum base_severity severity, const struct base_place *place,
                         const char *format, va_list args);

@@ -25,7 +25,7 @@ extern const uint8_t dns_lower[256]; /* ASCII letters to lower case, the rest un
 size_t dns_name_length(const uint8_t *name);
 /* Labels, the root not counted. */
 unsigned dns_name_labels(const uint8_t *name);
-/* The name without its first `count` labels. */
+/* The name without its first `count` labels; the root when it has no more than that. */
 const uint8_t *dns_name_parent(const uint8_t *name, unsigned count);
 bool dns_name_equal(const uint8_t *a, const uint8_t *b);
 /* Canonical order (RFC 4034 section 6.1): <0, 0, >0. */
@@ -38,8 +38,8 @@ bool dns_name_is_wildcard(const uint8_t *name); /* first label is "*" */
 /* Copies with letters in lower case; returns the length. `out` has room for DNS_NAME_MAX; may be
  * `name`. */
 size_t dns_name_lower(uint8_t *out, const uint8_t *name);
-bool dns_name_is_lower(
-    const uint8_t *name); /* no capital letters: already as dns_name_lower gives */
+/* True when there are no capital letters: it is already as dns_name_lower gives it. */
+bool dns_name_is_lower(const uint8_t *name);
 uint32_t dns_name_hash(const uint8_t *name); /* ignores case; for tables in memory only */
 
 /* Reads one uncompressed name from at most `length` octets; sets its octets in *used.
@@ -57,7 +57,7 @@ int dns_name_from_wire(const uint8_t *message, size_t length, size_t *at, uint8_
 /* Reads text (RFC 1035 section 5.1: escapes \X and \DDD, "@" alone for the origin) into `out`.
  * A name without a final dot is completed with `origin`; NULL origin: must be absolute
  * (BASE_EFORMAT). BASE_EFORMAT: empty label, bad escape; BASE_ERANGE: label over 63 or name over
- * 255 octets. */
+ * 255 octets. `origin` may be `out`, which is as before after an error. */
 int dns_name_from_text(uint8_t out[DNS_NAME_MAX], size_t *out_length, const char *text,
                        size_t length, const uint8_t *origin);
 /* Writes the absolute presentation format with final dot, no NUL; returns the characters. Octets

@@ -87,7 +87,8 @@ struct dns_rdata_problem {
  * `out`, which has room for DNS_RDATA_MAX octets. Names without a final dot are completed with
  * `origin` (may be NULL: then they must be absolute). "\#" (RFC 3597) is accepted for every type
  * and checked against the table for known ones. *canonical is set when the rdata is in canonical
- * form as it stands. BASE_EFORMAT, BASE_ERANGE, BASE_ESPACE with *problem filled.
+ * form as it stands. BASE_EFORMAT, BASE_ERANGE, BASE_ESPACE, and BASE_ELIMIT (more than 512 service
+ * parameters out of order), with *problem filled unless it is NULL; `out` may then hold anything.
  */
 int dns_rdata_from_text(uint16_t type, const struct dns_token *tokens, size_t count,
                         const uint8_t *origin, uint8_t *out, size_t *out_length, bool *canonical,

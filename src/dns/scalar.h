@@ -11,7 +11,8 @@
 
 /* A decimal number of digits only, at most `max`. */
 bool dns_scalar_number(const char *text, size_t length, uint64_t max, uint64_t *value);
-/* Seconds: a number, or numbers with units s m h d w in any case ("1h30m"), at most 2^32-1. */
+/* Seconds: a number, or numbers with units s m h d w in any case ("1h30m"), at most 2^32-1. Not for
+ * the TTLs of records, which end at 2^31-1: see dns_ttl_from_text. */
 bool dns_scalar_ttl(const char *text, size_t length, uint32_t *value);
 /* A time of RFC 4034 section 3.2: YYYYMMDDHHmmSS (1970 to 2106), or seconds since the epoch. */
 bool dns_scalar_time(const char *text, size_t length, uint32_t *value);

@@ -62,11 +62,13 @@ struct dns_zonefile {
  * reports them all. Returns BASE_OK also then: see base_findings_bad.
  *
  * Names without a final dot are relative to $ORIGIN, before any to options->origin, and without
- * that to what the file's name says ("example.com.zone", "db.example"; a finding tells). The zone's
- * origin is options->origin, or else the owner of the first SOA record, or else the last $ORIGIN.
+ * that to what the file's name says ("example.com.zone", "db.example"; a finding tells when it has
+ * not the form that files of zones usually have). The zone's origin is options->origin, or else the
+ * owner of the first SOA record, or else the last $ORIGIN.
  *
- * All findings are added to `findings`; those of the batches stay empty. BASE_EIO (a finding says
- * which file), BASE_ENOMEM; *out is untouched then.
+ * All findings are added to `findings`; those of the batches stay empty. Options of NULL are all
+ * defaults. *out is to be freed by dns_zonefile_free. BASE_EIO (a finding says which file),
+ * BASE_ENOMEM; *out is untouched then.
  */
 int dns_zonefile_read(const char *path, const struct dns_zonefile_options *options,
                       struct base_findings *findings, struct dns_zonefile *out);
@@ -74,6 +76,7 @@ int dns_zonefile_read(const char *path, const struct dns_zonefile_options *optio
 int dns_zonefile_read_memory(const char *name, const void *data, size_t length,
                              const struct dns_zonefile_options *options,
                              struct base_findings *findings, struct dns_zonefile *out);
+/* Frees what it holds, and empties it. */
 void dns_zonefile_free(struct dns_zonefile *zonefile);
 
 #endif

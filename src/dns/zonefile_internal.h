@@ -186,7 +186,8 @@ void dns_zonefile_finding(struct dns_zonefile_parser *parser, enum base_finding_
     __attribute__((format(printf, 5, 6), cold));
 /* Why a text is not a name, in words for behind "the owner X "; `error` of dns_name_from_text. */
 const char *dns_name_problem(int error, bool has_origin);
-/* A TTL in seconds or with units. BASE_EFORMAT, BASE_ERANGE. */
+/* A TTL in seconds or with units, the last of which may be left out ("1h30"), at most 2^31-1 (RFC
+ * 2181 section 8). BASE_EFORMAT, BASE_ERANGE. */
 int dns_ttl_from_text(const char *text, size_t length, uint32_t *ttl);
 
 /* --- reader --- */

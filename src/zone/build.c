@@ -81,7 +81,7 @@ int zone_load(const char *path, const struct dns_zonefile_options *options,
     int error = dns_zonefile_read(path, options, findings, &zonefile);
     if (error != BASE_OK)
         return error;
-    error = zone_build(&zonefile, options->threads, findings, out);
+    error = zone_build(&zonefile, options != NULL ? options->threads : 0, findings, out);
     dns_zonefile_free(&zonefile);
     return error;
 }

@@ -20,6 +20,7 @@ struct zone_pieces {
     size_t count; /* items */
     unsigned threads;
 };
+/* Returns the first error of a function, or BASE_ENOMEM. */
 int zone_pieces_run(const struct zone_pieces *pieces);
 
 #define ZONE_PIECE_RECORDS 4096 /* a good number of records for a piece */

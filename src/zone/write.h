@@ -16,11 +16,13 @@ enum zone_text_form {
 struct zone_write_options {
     enum zone_text_form form;
     bool source_order; /* as written, by file and line; otherwise canonical, but the SOA first */
-    unsigned threads;
+    unsigned threads;  /* 0: one per CPU */
     void (*progress)(void *context, size_t nodes_done, size_t nodes_all); /* may be NULL */
     void *progress_context;
 };
 
+/* Writes the zone to `writer`, which the caller commits or aborts. BASE_ENOMEM; BASE_EIO of the
+ * writer (see errno). */
 int zone_write(const struct zone *zone, const struct zone_write_options *options,
                struct base_file_writer *writer);
 

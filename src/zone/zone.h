@@ -67,14 +67,18 @@ struct zone {
 /* Builds a zone from batches (whose memory it takes over) with origin `apex`. Sorting, grouping,
  * duplicates and node flags are done on `threads` threads. Out-of-zone records, duplicates,
  * differing TTLs in a set and the like become findings; such records are left out of the zone (as
- * the finding says). */
+ * the finding says). The batches are gone afterwards, also on failure; the rest of `zonefile` stays
+ * the caller's. *out is released by zone_release. BASE_ENOMEM; BASE_ELIMIT: more than 2^32 records.
+ */
 int zone_build(struct dns_zonefile *zonefile, unsigned threads, struct base_findings *findings,
                struct zone **out);
 
-/* Reads and builds in one call: what every command does first. */
+/* Reads and builds in one call: what every command does first. Options and errors as of
+ * dns_zonefile_read and zone_build. */
 int zone_load(const char *path, const struct dns_zonefile_options *options,
               struct base_findings *findings, struct zone **out);
 
+/* One more reference, given back by zone_release; from any thread. Returns `zone`. */
 struct zone *zone_hold(struct zone *zone);
 void zone_release(struct zone *zone); /* NULL allowed */
 
@@ -122,6 +126,9 @@ int zone_ent_walk(const struct zone *zone, size_t index,
  * Composition: a new zone from the nodes of a base zone and of extra records, in one linear pass.
  * The base's records are shared and their memory is held; the base itself may be released. A record
  * that is both in the base and extra is there once; RRsets joined from both get the smaller TTL.
+ * `extra` is gone afterwards, also on failure. Findings: records of `extra` outside of the zone,
+ * and what zone_build finds but for duplicates and TTLs. BASE_ENOMEM; BASE_ELIMIT: more than 2^32
+ * records.
  */
 struct zone_compose {
     struct zone *base;

@@ -12,7 +12,8 @@
 #define ZONE_ZONEMD_MAX    64
 
 /* Computes the digest by hash algorithm `algorithm` (1 or 2) over the zone as it stands, the apex
- * ZONEMD RRset and its RRSIG left out. BASE_EUNSUPPORTED for another algorithm. */
+ * ZONEMD RRset and its RRSIG left out (RFC 8976 section 3.3.1). Sets the digest's octets in
+ * *length. BASE_EUNSUPPORTED for another algorithm; BASE_ENOMEM; BASE_ECRYPTO. */
 int zone_zonemd(const struct zone *zone, unsigned algorithm, uint8_t digest[ZONE_ZONEMD_MAX],
                 size_t *length);
 

@@ -330,7 +330,8 @@ static void test_types_and_classes(void **state)
     check("a 300 IN\nb\n", "syntax.no-type 1:9\nsyntax.no-type 2:2\n");
     check("a 300 FOO x\nb 300 TYPE65536 \\# 0\n",
           "syntax.unknown-type 1:7\nsyntax.unknown-type 2:7\n");
-    check("a 300 ANY x\nb 300 OPT x\n", "syntax.meta-type 1:7\nsyntax.meta-type 2:7\n");
+    check("a 300 ANY x\nb 300 OPT x\nc 300 TYPE0 \\# 0\n",
+          "syntax.meta-type 1:7\nsyntax.meta-type 2:7\nsyntax.meta-type 3:7\n");
     check("a 300 \"A\" 192.0.2.1\n", "syntax.unknown-type 1:7\n");
     check("a 300 MX 10\n", "syntax.bad-rdata 1:10\n");
     check("a 300 A 192.0.2.1 x\n", "syntax.bad-rdata 1:19\n");
