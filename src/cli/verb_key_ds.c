@@ -79,7 +79,7 @@ static int add_key(struct ds_list *list, const struct crypto_zone_key *key)
 static bool is_wanted(const struct ds_list *list, const struct crypto_zone_key *key)
 {
     base_time now = list->call->now;
-    if (key->role == CRYPTO_ZSK)
+    if (key->role == CRYPTO_ZSK || (key->flags & CRYPTO_KEY_REVOKED) != 0)
         return false;
     if (cli_flag(list->call, "all"))
         return true;

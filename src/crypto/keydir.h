@@ -12,8 +12,10 @@
 #include "crypto/crypto.h"
 #include "dns/name.h"
 
-#define CRYPTO_KEY_ZONE 256 /* DNSKEY flag: zone key */
-#define CRYPTO_KEY_SEP  1   /* secure entry point: KSK or CSK */
+/* DNSKEY flags (RFC 4034 section 2.1.1, RFC 5011 section 3). */
+#define CRYPTO_KEY_ZONE    256 /* zone key */
+#define CRYPTO_KEY_REVOKED 128
+#define CRYPTO_KEY_SEP     1 /* secure entry point: KSK or CSK */
 
 enum crypto_key_role { CRYPTO_KSK = 1, CRYPTO_ZSK = 2, CRYPTO_CSK = 3 };
 

@@ -111,7 +111,7 @@ static int make_dnskey(struct sign_job *job, uint32_t ttl)
         status = list_add_copy(job, &list, DNS_TYPE_DNSKEY, keys->foreign[i]->rdata,
                                keys->foreign[i]->length);
     if (status == BASE_OK)
-        add_set(job, &list, DNS_TYPE_DNSKEY, ttl, SIGN_BY_KEYS);
+        add_set(job, &list, DNS_TYPE_DNSKEY, ttl, SIGN_BY_ALL);
     return status;
 }
 
@@ -182,9 +182,11 @@ static int keep_foreign(struct sign_job *job, uint16_t type, struct rr_list *lis
     return BASE_OK;
 }
 
+/* A revoked key is nothing to trust: no DS may lead to it (RFC 5011 section 2.1). */
 static bool wants_ds(const struct crypto_zone_key *key, base_time now)
 {
-    return (key->role & CRYPTO_KSK) != 0 && key->ds_publish != 0 && key->ds_publish <= now &&
+    return (key->flags & CRYPTO_KEY_REVOKED) == 0 && (key->role & CRYPTO_KSK) != 0 &&
+           key->ds_publish != 0 && key->ds_publish <= now &&
            (key->ds_remove == 0 || now < key->ds_remove) && sign_key_published(key, now);
 }
 

@@ -26,22 +26,24 @@
 enum sign_role {
     SIGN_BY_NONE, /* glue, delegation NS, occluded data */
     SIGN_BY_ZONE, /* ZSK and CSK */
-    SIGN_BY_KEYS, /* KSK and CSK: DNSKEY, CDS, CDNSKEY at the apex */
+    SIGN_BY_KEYS, /* KSK and CSK: CDS and CDNSKEY at the apex */
+    SIGN_BY_ALL,  /* these and revoked keys: the DNSKEY RRset (RFC 5011 section 2.1) */
 };
 
 /* A key that makes signatures now. */
 struct sign_signer {
     const struct crypto_zone_key *key;
-    bool by_keys;     /* signs the key sets */
+    bool by_keys;     /* signs DNSKEY, CDS, CDNSKEY */
     bool by_zone;     /* signs all else */
-    bool revoked;     /* RFC 5011: signs the DNSKEY RRset and counts for nothing */
+    bool revoked;     /* RFC 5011: signs the DNSKEY RRset, nothing else, and counts for nothing */
     bool in_previous; /* the previous version's DNSKEY RRset has exactly this key */
 };
 
 struct sign_keys {
     struct sign_signer *signers; /* by algorithm, then tag */
     size_t count;
-    size_t keys_count, zone_count;            /* signatures that a set of each role gets */
+    size_t keys_count, zone_count;            /* signers with by_keys, with by_zone */
+    size_t revoked_count;                     /* those that are revoked */
     const struct crypto_zone_key **published; /* ours in the DNSKEY RRset */
     size_t published_count;
     const struct dns_rr **foreign; /* DNSKEYs of the input that are of other signers */

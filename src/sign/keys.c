@@ -3,14 +3,13 @@
  * published is as bad as none, so the first decides over the second.
  */
 #include "base/error.h"
+#include "base/reader.h"
 #include "sign/internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define KEY_REVOKED 0x80 /* DNSKEY flag of RFC 5011 section 3 */
 
 static const char *role_name(enum crypto_key_role role)
 {
@@ -137,11 +136,11 @@ static int collect_foreign(struct sign_job *job)
 
 /* A key as the check for collisions sees it. */
 struct tagged {
-    uint8_t algorithm;
     uint16_t tag;
     const struct crypto_zone_key *key; /* NULL: foreign */
 };
 
+/* Whatever their algorithms: key directories and people know keys by their tags, too. */
 static int check_collisions(struct sign_job *job)
 {
     const struct sign_keys *keys = &job->keys;
@@ -150,21 +149,20 @@ static int check_collisions(struct sign_job *job)
     if (all == NULL)
         return BASE_ENOMEM;
     for (size_t i = 0; i < keys->published_count; i++)
-        all[i] = (struct tagged){keys->published[i]->algorithm, keys->published[i]->tag,
-                                 keys->published[i]};
+        all[i] = (struct tagged){keys->published[i]->tag, keys->published[i]};
     for (size_t i = 0; i < keys->foreign_count; i++) {
         const struct dns_rr *rr = keys->foreign[i];
         all[keys->published_count + i] =
-            (struct tagged){rr->rdata[3], crypto_key_tag(rr->rdata, rr->length), NULL};
+            (struct tagged){crypto_key_tag(rr->rdata, rr->length), NULL};
     }
     int status = BASE_OK;
     for (size_t i = 0; i < count; i++)
         for (size_t j = 0; j < i; j++)
-            if (all[i].algorithm == all[j].algorithm && all[i].tag == all[j].tag) {
+            if (all[i].tag == all[j].tag) {
                 struct base_place place = {.file = all[j].key ? all[j].key->path : NULL};
                 base_findings_add(job->findings, SIGN_KEY_TAG_COLLISION, &place,
-                                  "two keys of the DNSKEY set have algorithm %u and key tag %u%s%s",
-                                  (unsigned)all[i].algorithm, (unsigned)all[i].tag,
+                                  "two keys of the DNSKEY set have the tag %u%s%s",
+                                  (unsigned)all[i].tag,
                                   all[i].key && all[i].key->path ? "; the other is " : "",
                                   all[i].key && all[i].key->path ? all[i].key->path : "");
                 status = BASE_EREFUSED;
@@ -207,7 +205,7 @@ static int fill_roles(struct sign_job *job, unsigned algorithm)
     size_t by_keys = 0, by_zone = 0;
     for (size_t i = 0; i < keys->count; i++) {
         const struct sign_signer *signer = &keys->signers[i];
-        if (signer->key->algorithm == algorithm && !signer->revoked) {
+        if (signer->key->algorithm == algorithm) {
             by_keys += signer->by_keys;
             by_zone += signer->by_zone;
         }
@@ -236,10 +234,13 @@ static int check_algorithms(struct sign_job *job)
 {
     struct sign_keys *keys = &job->keys;
     bool seen[256] = {false};
+    /* A revoked key verifies nothing, so nobody misses signatures of its algorithm. */
     for (size_t i = 0; i < keys->published_count; i++)
-        seen[keys->published[i]->algorithm] = true;
+        if ((keys->published[i]->flags & CRYPTO_KEY_REVOKED) == 0)
+            seen[keys->published[i]->algorithm] = true;
     for (size_t i = 0; i < keys->foreign_count; i++)
-        seen[keys->foreign[i]->rdata[3]] = true;
+        if ((base_load_u16(keys->foreign[i]->rdata) & CRYPTO_KEY_REVOKED) == 0)
+            seen[keys->foreign[i]->rdata[3]] = true;
     int status = BASE_OK;
     for (unsigned algorithm = 0; algorithm < 256; algorithm++)
         if (seen[algorithm] && fill_roles(job, algorithm) != BASE_OK)
@@ -266,10 +267,10 @@ static int collect_own(struct sign_job *job)
             keys->published[keys->published_count++] = key;
         if (!key_usable(job, key))
             continue;
-        bool revoked = (key->flags & KEY_REVOKED) != 0;
+        bool revoked = (key->flags & CRYPTO_KEY_REVOKED) != 0;
         keys->signers[keys->count++] = (struct sign_signer){
             .key = key,
-            .by_keys = revoked || (key->role & CRYPTO_KSK) != 0,
+            .by_keys = !revoked && (key->role & CRYPTO_KSK) != 0,
             .by_zone = !revoked && (key->role & CRYPTO_ZSK) != 0,
             .revoked = revoked,
             .in_previous = in_previous(job, key),
@@ -278,6 +279,15 @@ static int collect_own(struct sign_job *job)
     if (keys->count > 1)
         qsort(keys->signers, keys->count, sizeof(*keys->signers), compare_signers);
     return status;
+}
+
+/* Is there a key that signs more than its own revocation? */
+static bool can_sign(const struct sign_keys *keys)
+{
+    for (size_t i = 0; i < keys->count; i++)
+        if (!keys->signers[i].revoked)
+            return true;
+    return false;
 }
 
 int sign_choose_keys(struct sign_job *job)
@@ -292,7 +302,7 @@ int sign_choose_keys(struct sign_job *job)
     int status = collect_own(job);
     if (status != BASE_OK)
         return status;
-    if (keys->count == 0) {
+    if (!can_sign(keys)) {
         char owner[DNS_NAME_TEXT];
         base_findings_add(job->findings, SIGN_NO_KEY, NULL, "of %zu key%s of %s none can sign now",
                           request->key_count, request->key_count == 1 ? "" : "s",
@@ -309,6 +319,7 @@ int sign_choose_keys(struct sign_job *job)
     for (size_t i = 0; i < keys->count; i++) {
         keys->keys_count += keys->signers[i].by_keys;
         keys->zone_count += keys->signers[i].by_zone;
+        keys->revoked_count += keys->signers[i].revoked;
     }
     return status;
 }

@@ -38,18 +38,30 @@ static uint32_t expiration(const struct sign_job *job, const uint8_t *name, size
 
 size_t sign_role_count(const struct sign_job *job, unsigned role)
 {
-    return role == SIGN_BY_ZONE   ? job->keys.zone_count
-           : role == SIGN_BY_KEYS ? job->keys.keys_count
-                                  : 0;
+    switch (role) {
+    case SIGN_BY_ZONE:
+        return job->keys.zone_count;
+    case SIGN_BY_KEYS:
+        return job->keys.keys_count;
+    case SIGN_BY_ALL:
+        return job->keys.keys_count + job->keys.revoked_count;
+    default:
+        return 0;
+    }
 }
 
 static bool in_role(const struct sign_signer *signer, const struct sign_set *set)
 {
-    if (set->role == SIGN_BY_KEYS)
-        /* A revoked key signs the DNSKEY set to prove the revocation. Counting one signature per
-         * key set keeps the sizes known, so it signs CDS and CDNSKEY too, which does no harm. */
+    switch (set->role) {
+    case SIGN_BY_ZONE:
+        return signer->by_zone;
+    case SIGN_BY_KEYS:
         return signer->by_keys;
-    return set->role == SIGN_BY_ZONE && signer->by_zone;
+    case SIGN_BY_ALL:
+        return signer->by_keys || signer->revoked;
+    default:
+        return false;
+    }
 }
 
 static bool same_rdata(const struct dns_rr *a, const struct dns_rr *b)

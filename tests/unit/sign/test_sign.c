@@ -412,6 +412,59 @@ static void test_tag_collision(void **state)
                                      new_key(13, "example.", CRYPTO_CSK)};
     keys[1].tag = keys[0].tag;
     assert_refused(zone, &policy, keys, 2, SIGN_KEY_TAG_COLLISION, 1);
+    crypto_key_free(keys[1].key);
+    keys[1] = new_key(15, "example.", CRYPTO_CSK); /* another algorithm makes it no better */
+    keys[1].tag = keys[0].tag;
+    assert_refused(zone, &policy, keys, 2, SIGN_KEY_TAG_COLLISION, 1);
+    crypto_key_free(keys[0].key);
+    crypto_key_free(keys[1].key);
+    zone_release(zone);
+}
+
+static void revoke(struct crypto_zone_key *key)
+{
+    key->flags |= CRYPTO_KEY_REVOKED;
+    key->dnskey_length = crypto_key_dnskey(key->key, key->flags, key->dnskey);
+    key->tag = crypto_key_tag(key->dnskey, key->dnskey_length);
+}
+
+/* How many signatures over sets of a type are by a key. */
+static size_t signatures_by(const struct zone *zone, uint16_t type,
+                            const struct crypto_zone_key *key)
+{
+    const struct zone_rrset *set = zone_rrset(zone, &zone->nodes[0], DNS_TYPE_RRSIG);
+    size_t count = 0;
+    for (unsigned i = 0; i < set->count; i++) {
+        const uint8_t *rdata = zone->rrs[set->first_rr + i]->rdata;
+        count += base_load_u16(rdata) == type && base_load_u16(rdata + 16) == key->tag;
+    }
+    return count;
+}
+
+/* RFC 5011 section 2.1: it proves its revocation over the DNSKEY set, and does nothing else. */
+static void test_revoked(void **state)
+{
+    struct zone *zone = small_zone();
+    struct sign_policy policy;
+    sign_policy_default(&policy);
+    struct crypto_zone_key keys[] = {new_key(13, "example.", CRYPTO_CSK),
+                                     new_key(15, "example.", CRYPTO_CSK)};
+    keys[0].ds_publish = keys[1].ds_publish = NOW - 1;
+    revoke(&keys[1]);
+    struct sign_result result = sign_ok(zone, &policy, keys, 2);
+    const struct zone_node *apex = &result.zone->nodes[0];
+    assert_int_equal(zone_rrset(result.zone, apex, DNS_TYPE_DNSKEY)->count, 2);
+    assert_int_equal(zone_rrset(result.zone, apex, DNS_TYPE_CDS)->count, 1);
+    assert_int_equal(zone_rrset(result.zone, apex, DNS_TYPE_CDNSKEY)->count, 1);
+    assert_int_equal(signatures_by(result.zone, DNS_TYPE_DNSKEY, &keys[1]), 1);
+    static const uint16_t others[] = {DNS_TYPE_SOA, DNS_TYPE_NS, DNS_TYPE_CDS, DNS_TYPE_CDNSKEY,
+                                      DNS_TYPE_NSEC};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_int_equal(signatures_by(result.zone, others[i], &keys[0]), 1);
+        assert_int_equal(signatures_by(result.zone, others[i], &keys[1]), 0);
+    }
+    zone_release(result.zone);
+    assert_refused(zone, &policy, &keys[1], 1, SIGN_NO_KEY, 1);
     crypto_key_free(keys[0].key);
     crypto_key_free(keys[1].key);
     zone_release(zone);
@@ -668,27 +721,17 @@ static void test_jitter(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rfc4035),
-        cmocka_unit_test(test_rfc5155),
-        cmocka_unit_test(test_rfc8080),
-        cmocka_unit_test(test_shapes_nsec),
-        cmocka_unit_test(test_shapes_nsec3),
-        cmocka_unit_test(test_unsigned_data),
-        cmocka_unit_test(test_wildcard_labels),
-        cmocka_unit_test(test_resign_own_output),
-        cmocka_unit_test(test_roles),
-        cmocka_unit_test(test_two_algorithms),
-        cmocka_unit_test(test_key_times),
-        cmocka_unit_test(test_tag_collision),
-        cmocka_unit_test(test_foreign),
-        cmocka_unit_test(test_cds_delete),
-        cmocka_unit_test(test_cds),
-        cmocka_unit_test(test_ttl_too_long),
-        cmocka_unit_test(test_long_nsec3_names),
-        cmocka_unit_test(test_bad_requests),
-        cmocka_unit_test(test_random_zones),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_jitter),
+        cmocka_unit_test(test_rfc4035),         cmocka_unit_test(test_rfc5155),
+        cmocka_unit_test(test_rfc8080),         cmocka_unit_test(test_shapes_nsec),
+        cmocka_unit_test(test_shapes_nsec3),    cmocka_unit_test(test_unsigned_data),
+        cmocka_unit_test(test_wildcard_labels), cmocka_unit_test(test_resign_own_output),
+        cmocka_unit_test(test_roles),           cmocka_unit_test(test_two_algorithms),
+        cmocka_unit_test(test_key_times),       cmocka_unit_test(test_tag_collision),
+        cmocka_unit_test(test_revoked),         cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_cds_delete),      cmocka_unit_test(test_cds),
+        cmocka_unit_test(test_ttl_too_long),    cmocka_unit_test(test_long_nsec3_names),
+        cmocka_unit_test(test_bad_requests),    cmocka_unit_test(test_random_zones),
+        cmocka_unit_test(test_threads),         cmocka_unit_test(test_jitter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
