@@ -10,10 +10,12 @@
 #include "zone/diff.h"
 #include "zone/write.h"
 
+#include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
-/* After a refusal that is not the source's fault (a full disk, a key directory with the wrong
- * mode) the zone is tried again. */
+/* After a failure that is not the source's fault (a full disk, no memory, a key directory with the
+ * wrong mode) the zone is tried again after so many seconds. */
 #define RETRY_AFTER 300
 
 /* What a job holds while it runs. */
@@ -23,6 +25,7 @@ struct material {
     struct crypto_keydir keys;
     bool keys_open;
     struct sign_result signed_zone;
+    bool may_pass; /* what went wrong may be over when the zone is tried again */
 };
 
 static void report(struct daemon_job *job, enum base_finding_code code, const char *file,
@@ -32,18 +35,28 @@ static void report(struct daemon_job *job, enum base_finding_code code, const ch
     base_findings_add(&job->findings, code, &place, "%s", text);
 }
 
-/* Reads a zone file of this zone; NULL when it has errors. */
-static struct zone *load(struct daemon_job *job, const char *path, struct base_findings *findings)
+/* An error that no finding explains yet: refusals and files that cannot be read are explained. */
+static void report_failure(struct daemon_job *job, const char *file, int error)
+{
+    bool explained = error == BASE_EREFUSED || error == BASE_EIO;
+    if (!explained || !base_findings_bad(&job->findings))
+        report(job, SYSTEM_FAILED, file, base_strerror(error));
+}
+
+/* Reads a zone file of this zone. BASE_EREFUSED: it has errors, which are findings. */
+static int load(struct daemon_job *job, const char *path, struct base_findings *findings,
+                struct zone **out)
 {
     struct dns_zonefile_options options = {.origin = job->zone, .threads = job->threads};
     struct zone *zone = NULL;
-    if (zone_load(path, &options, findings, &zone) != BASE_OK)
-        return NULL;
-    if (base_findings_bad(findings)) {
+    int error = zone_load(path, &options, findings, &zone);
+    if (error == BASE_OK && base_findings_bad(findings)) {
         zone_release(zone);
-        return NULL;
+        return BASE_EREFUSED;
     }
-    return zone;
+    if (error == BASE_OK)
+        *out = zone;
+    return error;
 }
 
 /* The published version. One that cannot be read is as good as none: it is made again. */
@@ -53,22 +66,36 @@ static void load_previous(struct daemon_job *job, struct material *material)
         return;
     struct base_findings ignored;
     base_findings_init(&ignored, 1);
-    material->previous = load(job, job->published, &ignored);
+    load(job, job->published, &ignored, &material->previous);
     base_findings_free(&ignored);
+}
+
+/* Reads and checks the zone file. BASE_EREFUSED: it has errors, which are findings. */
+static int load_checked(struct daemon_job *job, struct zone **out)
+{
+    struct zone *zone = NULL;
+    struct zone_check_options options = {.threads = job->threads,
+                                         .refresh_margin = job->policy->refresh};
+    int error = load(job, job->source, &job->findings, &zone);
+    if (error == BASE_OK)
+        error = zone_check(zone, &options, &job->findings);
+    if (error == BASE_OK && base_findings_bad(&job->findings))
+        error = BASE_EREFUSED;
+    if (error == BASE_OK)
+        *out = zone;
+    else
+        zone_release(zone);
+    return error;
 }
 
 static bool load_source(struct daemon_job *job, struct material *material)
 {
     if (job->source != NULL) {
-        material->source = load(job, job->source, &job->findings);
-        struct zone_check_options options = {.threads = job->threads,
-                                             .refresh_margin = job->policy->refresh};
-        if (material->source != NULL &&
-            zone_check(material->source, &options, &job->findings) == BASE_OK &&
-            !base_findings_bad(&job->findings))
+        int error = load_checked(job, &material->source);
+        if (error == BASE_OK)
             return true;
-        zone_release(material->source);
-        material->source = NULL;
+        report_failure(job, job->source, error);
+        material->may_pass = error != BASE_EREFUSED;
     }
     if (material->previous == NULL)
         return false;
@@ -84,8 +111,7 @@ static bool sign(struct daemon_job *job, struct material *material)
     int error = sign_keys_provide(job->keys, job->zone, job->policy, job->now, job->published,
                                   &job->findings, &material->keys, &job->keys_made);
     if (error != BASE_OK) {
-        if (!base_findings_bad(&job->findings))
-            report(job, FILE_UNREADABLE, job->keys, base_strerror(error));
+        report_failure(job, job->keys, error);
         return false;
     }
     material->keys_open = true;
@@ -99,28 +125,40 @@ static bool sign(struct daemon_job *job, struct material *material)
         .threads = job->threads,
     };
     error = sign_zone(&request, &job->findings, &material->signed_zone);
-    if (error != BASE_OK && error != BASE_EREFUSED)
-        report(job, GATE_REFUSED, job->source, base_strerror(error));
+    if (error != BASE_OK)
+        report_failure(job, job->source, error);
     return error == BASE_OK;
 }
 
-/* The gate: the independent verifier must accept what the signer made. */
+/* The gate: the independent verifier must accept what the signer made, and go on accepting it until
+ * the zone is looked at again. NULL, or why not. */
+static const char *objection(const struct daemon_job *job, const struct material *material,
+                             struct base_findings *verdict)
+{
+    struct validate_zone_options options = {
+        .now = job->now, .threads = job->threads, .refuse_collisions = true};
+    struct validate_zone_result result;
+    int error = validate_zone(material->signed_zone.zone, &options, verdict, &result);
+    if (error != BASE_OK)
+        return base_strerror(error);
+    if (base_findings_bad(verdict))
+        return "the independent verifier rejects the new version";
+    if (result.earliest_expiry <= job->next)
+        return "a signature of the new version expires before it would be made anew";
+    return NULL;
+}
+
 static bool passes_gate(struct daemon_job *job, struct material *material)
 {
     struct base_findings verdict;
     base_findings_init(&verdict, 20);
-    struct validate_zone_options options = {.now = job->now, .threads = job->threads};
-    struct validate_zone_result result;
-    int error = validate_zone(material->signed_zone.zone, &options, &verdict, &result);
-    bool good = error == BASE_OK && !base_findings_bad(&verdict);
-    if (!good) {
-        report(job, GATE_REFUSED, job->source,
-               error == BASE_OK ? "the independent verifier rejects the new version"
-                                : base_strerror(error));
+    const char *why_not = objection(job, material, &verdict);
+    if (why_not != NULL) {
+        report(job, GATE_REFUSED, job->source, why_not);
         base_findings_absorb(&job->findings, &verdict);
     }
     base_findings_free(&verdict);
-    return good;
+    return why_not == NULL;
 }
 
 static int stop_at_first(void *context, enum zone_change change, const uint8_t *owner,
@@ -147,9 +185,14 @@ static bool publish(struct daemon_job *job, struct material *material)
         error = base_file_commit(writer);
         writer = NULL;
     }
+    int saved = errno;
     base_file_abort(writer);
-    if (error != BASE_OK)
-        report(job, FILE_UNWRITABLE, job->published, "the signed zone could not be stored");
+    if (error != BASE_OK) {
+        struct base_place place = {.file = job->published};
+        base_findings_add(&job->findings, FILE_UNWRITABLE, &place,
+                          "the signed zone could not be stored: %s",
+                          error == BASE_EIO ? strerror(saved) : base_strerror(error));
+    }
     return error == BASE_OK;
 }
 
@@ -186,9 +229,11 @@ void daemon_job_run(struct daemon_job *job)
     if (!advance(job, &material)) {
         job->outcome = DAEMON_REFUSED;
         job->serial = material.previous != NULL ? material.previous->serial : 0;
-        /* An unreadable source is waited for; everything else may pass by itself. */
-        job->next = material.source != NULL ? job->now + RETRY_AFTER : 0;
+        job->next = 0; /* a source with errors is waited for */
+        material.may_pass |= material.source != NULL;
     }
+    if (material.may_pass && (job->next == 0 || job->next > job->now + RETRY_AFTER))
+        job->next = job->now + RETRY_AFTER;
     zone_release(material.signed_zone.zone);
     zone_release(material.source);
     zone_release(material.previous);

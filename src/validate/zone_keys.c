@@ -5,16 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void key_text(const struct validate_key *key, char out[VALIDATE_ALGORITHM_TEXT])
-{
-    validate_algorithm_text(out, key->algorithm);
-}
-
 static void report_key(struct verifier *verifier, enum base_finding_code code,
                        const struct validate_key *key, const char *what)
 {
     char algorithm[VALIDATE_ALGORITHM_TEXT];
-    key_text(key, algorithm);
+    validate_algorithm_text(algorithm, key->algorithm);
     validate_report(verifier, verifier->findings, code, verifier->zone->apex, key->rr,
                     "the DNSKEY with tag %u, algorithm %s %s", key->tag, algorithm, what);
 }
@@ -118,12 +113,28 @@ static void collect_algorithms(struct verifier *verifier)
         verifier->result->algorithms[i] = verifier->algorithms[i];
 }
 
+/* Does a key before this one have its tag (and, unless all count, its algorithm)? */
+static bool collides(const struct verifier *verifier, const struct validate_key *key)
+{
+    for (const struct validate_key *other = verifier->keys; other < key; other++) {
+        if (other->tag == key->tag &&
+            (other->algorithm == key->algorithm || verifier->options->refuse_collisions))
+            return true;
+    }
+    return false;
+}
+
 static void find_collisions(struct verifier *verifier)
 {
+    enum base_severity severity = verifier->options->refuse_collisions ? BASE_ERROR : BASE_WARNING;
     for (size_t i = 1; i < verifier->key_count; i++) {
         const struct validate_key *key = &verifier->keys[i];
-        if (key[-1].tag == key->tag && key[-1].algorithm == key->algorithm)
-            report_key(verifier, VERIFY_KEY_COLLISION, key, "has the same tag as another");
+        char algorithm[VALIDATE_ALGORITHM_TEXT];
+        if (collides(verifier, key))
+            validate_report_as(verifier, verifier->findings, VERIFY_KEY_COLLISION, severity,
+                               verifier->zone->apex, key->rr,
+                               "the DNSKEY with tag %u, algorithm %s has the same tag as another",
+                               key->tag, validate_algorithm_text(algorithm, key->algorithm));
     }
 }
 

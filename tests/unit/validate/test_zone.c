@@ -232,6 +232,41 @@ static void each_change_is_found(void **state)
     free(text);
 }
 
+/* The zone-signing key of RFC 4035 appendix A with two words exchanged, and with another algorithm
+ * and a word that makes up for it: the tag, a sum of words, stays 38519. */
+#define SAME_TAG_REST                                                                              \
+    "7EJoM9rI3ZmyEx2OzDBVrZy/lvI5CQePxXHZS4i8dANH4DX3tbHol61ek8EFMcsGXxKciJFHyhl94C+N"             \
+    "wILQdzsUlSFovBZsyl/NX6yEbtw/xN9ZNcrbYvgjjZ/UVPZIySFNsgEYvh0z2542lzMKR4Dh8uZffQ==\n"
+static void collisions_are_refused_when_asked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        size_t found[2]; /* as it is by default, and when collisions are refused */
+    } rows[] = {
+        {"example. 3600 IN DNSKEY 256 3 5 AQOy1bZV6oa+kw4j" SAME_TAG_REST, {1, 1}},
+        {"example. 3600 IN DNSKEY 256 3 8 AQOy1bZVvpDqhg4j" SAME_TAG_REST, {0, 1}},
+    };
+    char *text = read_text("rfc4035-a.zone");
+    for (size_t i = 0; i < 4; i++) {
+        bool refuse = i % 2 == 1;
+        struct validate_zone_options options = options_at("20040420000000");
+        options.refuse_collisions = refuse;
+        struct verified verified;
+        char *all = NULL;
+        assert_true(asprintf(&all, "%s%s", text, rows[i / 2].key) > 0);
+        verify_text(all, "example.", &options, &verified);
+        assert_int_equal(verified.findings.by_code[VERIFY_KEY_COLLISION],
+                         rows[i / 2].found[refuse]);
+        const struct base_finding *finding = find_code(&verified, VERIFY_KEY_COLLISION);
+        if (finding != NULL)
+            assert_int_equal(finding->severity, refuse ? BASE_ERROR : BASE_WARNING);
+        verified_free(&verified);
+        free(all);
+    }
+    free(text);
+}
+
 static void unsigned_is_said_once(void **state)
 {
     (void)state;
@@ -334,10 +369,15 @@ static void ds_leads_to_the_zone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rfc4035_is_good),      cmocka_unit_test(sha1_needs_legacy),
-        cmocka_unit_test(rfc5155_part),         cmocka_unit_test(rfc8976_signed),
-        cmocka_unit_test(each_change_is_found), cmocka_unit_test(unsigned_is_said_once),
-        cmocka_unit_test(expired_is_summed_up), cmocka_unit_test(margin_warns),
+        cmocka_unit_test(rfc4035_is_good),
+        cmocka_unit_test(sha1_needs_legacy),
+        cmocka_unit_test(rfc5155_part),
+        cmocka_unit_test(rfc8976_signed),
+        cmocka_unit_test(each_change_is_found),
+        cmocka_unit_test(unsigned_is_said_once),
+        cmocka_unit_test(collisions_are_refused_when_asked),
+        cmocka_unit_test(expired_is_summed_up),
+        cmocka_unit_test(margin_warns),
         cmocka_unit_test(ds_leads_to_the_zone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
