@@ -72,6 +72,28 @@ int cli_key_choose(struct cli_call *call, const struct crypto_keydir *keys, cons
     return BASE_EREFUSED;
 }
 
+const struct cli_operand cli_one_key[] = {
+    {.name = "ZONE", .kind = CLI_NAME, .help = "The zone that the key is for."},
+    {.name = "KEY",
+     .kind = CLI_TEXT,
+     .help = "Its tag, or at least four characters of its identity."},
+    {.name = NULL}};
+
+int cli_key_open(struct cli_call *call, struct crypto_keydir *keys,
+                 const struct crypto_zone_key **key)
+{
+    const uint8_t *zone = cli_parse_name(call, call->operands[0]);
+    if (zone == NULL)
+        return BASE_ENOMEM;
+    int error = cli_keys_open(call, zone, keys);
+    if (error != BASE_OK)
+        return error;
+    error = cli_key_choose(call, keys, call->operands[1], key);
+    if (error != BASE_OK)
+        crypto_keydir_free(keys);
+    return error;
+}
+
 enum crypto_key_role cli_key_role(const struct cli_call *call, enum crypto_key_role otherwise)
 {
     if (cli_chosen(call, "role", "csk"))

@@ -45,6 +45,13 @@ int cli_keys_open(struct cli_call *call, const uint8_t *zone, struct crypto_keyd
 int cli_key_choose(struct cli_call *call, const struct crypto_keydir *keys, const char *text,
                    const struct crypto_zone_key **out);
 
+/* Opens the directory for the zone of the first operand and chooses the key of the second, as
+ * cli_one_key names them. On success the caller frees `keys`, in which the key is. */
+int cli_key_open(struct cli_call *call, struct crypto_keydir *keys,
+                 const struct crypto_zone_key **key);
+extern const struct cli_operand cli_one_key[];
+
+/* --role; `otherwise` when it is absent. */
 enum crypto_key_role cli_key_role(const struct cli_call *call, enum crypto_key_role otherwise);
 /* --algorithm as a number that Kenter signs with; CLI_GOOD or CLI_USAGE after a message. */
 int cli_key_algorithm(const struct cli_call *call, unsigned *algorithm);

@@ -17,12 +17,6 @@ const struct cli_verb cli_verb_key = {
 
 static int run_new(struct cli_call *call)
 {
-    struct crypto_zone_key template = {
-        .role = cli_key_role(call, CRYPTO_CSK),
-        .created = call->now,
-        .publish = call->now,
-        .activate = call->now,
-    };
     unsigned algorithm = CRYPTO_ECDSAP256;
     int code = cli_key_algorithm(call, &algorithm);
     if (code != CLI_GOOD)
@@ -38,12 +32,9 @@ static int run_new(struct cli_call *call)
     if (bits != 0 && (bits < info->bits_min || bits > info->bits_max))
         return cli_usage_error(call->verb, "keys of %s have %u to %u bits", info->name,
                                info->bits_min, info->bits_max);
-    dns_name_lower(template.zone, zone);
-    template.algorithm = (uint8_t)algorithm;
-    if (template.role != CRYPTO_ZSK)
-        template.ds_publish = call->now;
+    struct crypto_zone_key template, key;
+    crypto_zone_key_begin(&template, zone, algorithm, cli_key_role(call, CRYPTO_CSK), call->now);
     cli_key_times(call, &template);
-    struct crypto_zone_key key;
     int error =
         crypto_keydir_create(cli_text(call, "keys"), &template, bits, &call->findings, &key);
     if (error == BASE_OK) {
@@ -178,27 +169,11 @@ static void show(struct cli_call *call, const struct crypto_zone_key *key)
     base_buf_free(&record);
 }
 
-/* Opens the keys of the zone in the first operand and picks the one in the second. */
-static int open_one(struct cli_call *call, struct crypto_keydir *keys,
-                    const struct crypto_zone_key **key)
-{
-    const uint8_t *zone = cli_parse_name(call, call->operands[0]);
-    if (zone == NULL)
-        return BASE_ENOMEM;
-    int error = cli_keys_open(call, zone, keys);
-    if (error != BASE_OK)
-        return error;
-    error = cli_key_choose(call, keys, call->operands[1], key);
-    if (error != BASE_OK)
-        crypto_keydir_free(keys);
-    return error;
-}
-
 static int run_show(struct cli_call *call)
 {
     struct crypto_keydir keys;
     const struct crypto_zone_key *key;
-    int error = open_one(call, &keys, &key);
+    int error = cli_key_open(call, &keys, &key);
     if (error == BASE_OK) {
         show(call, key);
         crypto_keydir_free(&keys);
@@ -206,18 +181,11 @@ static int run_show(struct cli_call *call)
     return cli_finish(call, error);
 }
 
-static const struct cli_operand one_key[] = {
-    {.name = "ZONE", .kind = CLI_NAME, .help = "The zone that the key is for."},
-    {.name = "KEY",
-     .kind = CLI_TEXT,
-     .help = "Its tag, or at least four characters of its identity."},
-    {.name = NULL}};
-
 const struct cli_verb cli_verb_key_show = {
     .name = "key show",
     .summary = "show all about one key",
     .description = "Shows identity, times and the DNSKEY record of a key.",
-    .operands = one_key,
+    .operands = cli_one_key,
     .options = (const struct cli_option[]){CLI_OPTION_KEYS, {.name = NULL}},
     .examples =
         (const struct cli_example[]){
@@ -229,7 +197,7 @@ static int run_set(struct cli_call *call)
 {
     struct crypto_keydir keys;
     const struct crypto_zone_key *key;
-    int error = open_one(call, &keys, &key);
+    int error = cli_key_open(call, &keys, &key);
     if (error != BASE_OK)
         return cli_finish(call, error);
     struct crypto_zone_key changed = *key;
@@ -254,7 +222,7 @@ const struct cli_verb cli_verb_key_set = {
     .summary = "change the times or the role of a key",
     .description = "Changes when a key is published, signs, and goes. Zones that were signed "
                    "already do not change by it; sign them again.",
-    .operands = one_key,
+    .operands = cli_one_key,
     .options = (const struct cli_option[]){CLI_OPTION_KEYS,
                                            CLI_OPTIONS_KEY_TIMES,
                                            {.name = "role",

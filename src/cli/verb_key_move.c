@@ -86,13 +86,7 @@ static int read_key(struct cli_call *call, const uint8_t *zone, unsigned algorit
         }
         return error;
     }
-    dns_name_lower(key->zone, zone);
-    key->algorithm = (uint8_t)algorithm;
-    key->role = cli_key_role(call, CRYPTO_CSK);
-    key->flags = CRYPTO_KEY_ZONE | (key->role == CRYPTO_ZSK ? 0 : CRYPTO_KEY_SEP);
-    key->created = key->publish = key->activate = call->now;
-    if (key->role != CRYPTO_ZSK)
-        key->ds_publish = call->now;
+    crypto_zone_key_begin(key, zone, algorithm, cli_key_role(call, CRYPTO_CSK), call->now);
     return read_pem(call, path, algorithm, key);
 }
 
@@ -253,18 +247,13 @@ static int run_export(struct cli_call *call)
     call->data_on_stdout = strcmp(output, "-") == 0;
     if (call->data_on_stdout && !cli_chosen(call, "to", "pem"))
         return cli_usage_error(call->verb, "a pair is two files; give a directory with --output");
-    const uint8_t *zone = cli_parse_name(call, call->operands[0]);
-    if (zone == NULL)
-        return cli_finish(call, BASE_ENOMEM);
     struct crypto_keydir keys;
-    int error = cli_keys_open(call, zone, &keys);
-    if (error != BASE_OK)
-        return cli_finish(call, error);
     const struct crypto_zone_key *key;
-    error = cli_key_choose(call, &keys, call->operands[1], &key);
-    if (error == BASE_OK)
+    int error = cli_key_open(call, &keys, &key);
+    if (error == BASE_OK) {
         error = export_key(call, key, output);
-    crypto_keydir_free(&keys);
+        crypto_keydir_free(&keys);
+    }
     cli_summary_text(call, "output", output);
     return cli_finish(call, error);
 }
@@ -274,13 +263,7 @@ const struct cli_verb cli_verb_key_export = {
     .summary = "give a key to other software",
     .description = "Writes a key as a pair of BIND's form, or its private half as PEM. The key "
                    "stays in the directory.",
-    .operands =
-        (const struct cli_operand[]){
-            {.name = "ZONE", .kind = CLI_NAME, .help = "The zone that the key is for."},
-            {.name = "KEY",
-             .kind = CLI_TEXT,
-             .help = "Its tag, or at least four characters of its identity."},
-            {.name = NULL}},
+    .operands = cli_one_key,
     .options =
         (const struct cli_option[]){
             CLI_OPTION_KEYS,

@@ -1,5 +1,6 @@
 /* kenter sign: a zone file to a signed zone file. */
 #include "base/error.h"
+#include "cli/keys.h"
 #include "cli/load.h"
 #include "cli/report.h"
 #include "sign/policy.h"
@@ -21,7 +22,7 @@ struct signing {
     struct zone *zone, *previous;
     struct crypto_keydir keys;
     bool keys_open;
-    unsigned keys_made;
+    size_t keys_made;
     struct sign_result result;
 };
 
@@ -40,29 +41,16 @@ static void apply_serial(struct cli_call *call, struct sign_policy *policy)
     }
 }
 
-static int apply_algorithm(struct cli_call *call, struct sign_policy *policy)
-{
-    const char *text = cli_text(call, "algorithm");
-    unsigned number;
-    if (text == NULL)
-        return CLI_GOOD;
-    if (crypto_algorithm_from_text(text, &number) != BASE_OK)
-        return cli_usage_error(call->verb, "\"%s\" is no algorithm that Kenter knows", text);
-    if (!crypto_algorithm(number)->sign)
-        return cli_usage_error(call->verb, "Kenter does not sign with %s",
-                               crypto_algorithm(number)->name);
-    policy->algorithm = (uint8_t)number;
-    return CLI_GOOD;
-}
-
 /* Options go over what the policy file says. */
 static int apply_options(struct signing *signing)
 {
     struct cli_call *call = signing->call;
     struct sign_policy *policy = &signing->policy;
-    int code = apply_algorithm(call, policy);
+    unsigned algorithm = policy->algorithm;
+    int code = cli_key_algorithm(call, &algorithm);
     if (code != CLI_GOOD)
         return code;
+    policy->algorithm = (uint8_t)algorithm;
     apply_serial(call, policy);
     if (cli_flag(call, "nsec3"))
         policy->denial = SIGN_NSEC3;
@@ -157,9 +145,8 @@ static int open_keys(struct signing *signing)
 {
     struct cli_call *call = signing->call;
     const char *directory = cli_text(call, "keys");
-    int error =
-        sign_keys_provide(directory, signing->zone->apex, &signing->policy, call->now,
-                          signing->output, &call->findings, &signing->keys, &signing->keys_made);
+    int error = sign_keys_provide(directory, signing->zone->apex, &signing->policy, call->now,
+                                  &call->findings, &signing->keys, &signing->keys_made);
     if (error != BASE_OK)
         return error;
     signing->keys_open = true;
@@ -167,7 +154,7 @@ static int open_keys(struct signing *signing)
         char name[DNS_NAME_TEXT];
         dns_name_text(name, signing->zone->apex);
         cli_say(call,
-                "%s had no key in %s: %u made. 'kenter key ds %s --keys %s' prints what the "
+                "%s had no key in %s: %zu made. 'kenter key ds %s --keys %s' prints what the "
                 "parent needs.\n",
                 name, directory, signing->keys_made, name, directory);
     }

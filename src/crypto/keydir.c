@@ -123,19 +123,15 @@ static int make_room(struct reading *reading)
     return BASE_OK;
 }
 
-/* Reads the private half that belongs to metadata. */
+/* Reads the private half that belongs to metadata. BASE_ENOENT: there is none of this name. */
 static int read_pem(struct reading *reading, const char *name, struct crypto_zone_key *key)
 {
     char *text;
     size_t length;
     uint8_t dnskey[CRYPTO_DNSKEY_MAX];
-    if (reading->zone == NULL) {
-        int error = crypto_keyfile_check(&reading->place, name, 077);
-        return error == BASE_ENOENT ? BASE_OK : error;
-    }
+    if (reading->zone == NULL)
+        return crypto_keyfile_check(&reading->place, name, 077);
     int error = crypto_keyfile_read(&reading->place, name, 077, &text, &length);
-    if (error == BASE_ENOENT)
-        return BASE_OK; /* only the public half is kept here */
     if (error != BASE_OK)
         return error;
     error = crypto_key_from_pem(key->algorithm, text, length, &key->key);
@@ -158,10 +154,24 @@ static int read_pem(struct reading *reading, const char *name, struct crypto_zon
     return BASE_EREFUSED;
 }
 
+/* The same under the name that it has, or has until a writer is done (keystore.c). */
+static int find_pem(struct reading *reading, const char *stem, struct crypto_zone_key *key)
+{
+    char pending[CRYPTO_STEM_MAX + 16];
+    const char *name = pending + strlen(CRYPTO_PEM_PENDING);
+    snprintf(pending, sizeof(pending), "%s%s%s", CRYPTO_PEM_PENDING, stem, CRYPTO_PEM_SUFFIX);
+    int error = read_pem(reading, name, key);
+    if (error == BASE_ENOENT)
+        error = read_pem(reading, pending, key);
+    if (error == BASE_ENOENT) /* it may have been renamed in between */
+        error = read_pem(reading, name, key);
+    return error == BASE_ENOENT ? BASE_OK : error; /* only the public half is kept here */
+}
+
 /* Metadata and private key of one of our own keys. */
 static int read_own(struct reading *reading, const char *name, struct crypto_zone_key *key)
 {
-    char *text, stem[CRYPTO_STEM_MAX], pem[CRYPTO_STEM_MAX + 16];
+    char *text, stem[CRYPTO_STEM_MAX];
     size_t length;
     int error = crypto_keyfile_read(&reading->place, name, 022, &text, &length);
     if (error == BASE_ENOENT)
@@ -179,9 +189,9 @@ static int read_own(struct reading *reading, const char *name, struct crypto_zon
                             stem, CRYPTO_META_SUFFIX);
         return BASE_EREFUSED;
     }
-    snprintf(pem, sizeof(pem), "%s%s", stem, CRYPTO_PEM_SUFFIX);
-    key->path = base_arena_printf(&reading->arena, "%s/%s", reading->place.path, pem);
-    return key->path == NULL ? BASE_ENOMEM : read_pem(reading, pem, key);
+    key->path =
+        base_arena_printf(&reading->arena, "%s/%s%s", reading->place.path, stem, CRYPTO_PEM_SUFFIX);
+    return key->path == NULL ? BASE_ENOMEM : find_pem(reading, stem, key);
 }
 
 /* A BIND pair: its name must say what it is. */

@@ -55,6 +55,11 @@ int crypto_keydir_open(const char *path, const uint8_t *zone, struct base_findin
                        struct crypto_keydir *out);
 void crypto_keydir_free(struct crypto_keydir *dir);
 
+/* What a key is to be that is made or taken over without being told more: published and active from
+ * `now`, its DS wanted from then on, flags as the role wants them. */
+void crypto_zone_key_begin(struct crypto_zone_key *key, const uint8_t *zone, unsigned algorithm,
+                           enum crypto_key_role role, base_time now);
+
 /* Makes a key and stores it (both files written aside, synced, renamed; the metadata last). The
  * directory is made (mode 0700) when missing. Refuses a tag that another key of the zone has (tries
  * again with a new key up to 16 times). `template` gives zone, algorithm, role, times, and flags
@@ -62,6 +67,12 @@ void crypto_keydir_free(struct crypto_keydir *dir);
  * BASE_EUNSUPPORTED, BASE_ERANGE as of crypto_key_generate. */
 int crypto_keydir_create(const char *path, const struct crypto_zone_key *template, unsigned bits,
                          struct base_findings *findings, struct crypto_zone_key *out);
+/* Makes the keys of `count` templates for a zone that has none; *created says how many. It is 0
+ * when the zone has keys, or the private half of one that lost its metadata (KEY_ORPHAN). Whoever
+ * comes at the same time waits, so that keys are made once. Errors as crypto_keydir_create. */
+int crypto_keydir_create_first(const char *path, const struct crypto_zone_key *templates,
+                               size_t count, unsigned bits, struct base_findings *findings,
+                               size_t *created);
 /* Stores a key that came from elsewhere: zone, flags, role, times, and the private half (`key`) or
  * the public one (algorithm, dnskey) or both. BASE_EEXIST, BASE_EREFUSED with findings;
  * BASE_EMISMATCH: the halves differ; BASE_EINVAL. */

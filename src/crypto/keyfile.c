@@ -220,6 +220,14 @@ int crypto_keyfile_write(const struct crypto_keyplace *place, const char *name, 
     return error;
 }
 
+int crypto_keyfile_rename(const struct crypto_keyplace *place, const char *from, const char *to)
+{
+    if (renameat(place->fd, from, place->fd, to) == 0 && fsync(place->fd) == 0)
+        return BASE_OK;
+    crypto_keyplace_add(place, FILE_UNWRITABLE, to, "%s: %s", to, strerror(errno));
+    return BASE_EREFUSED;
+}
+
 void crypto_keyfile_free(char *text, size_t length)
 {
     if (text != NULL)

@@ -14,6 +14,8 @@
 /* Suffixes of Kenter's own files and of BIND's. */
 #define CRYPTO_PEM_SUFFIX  ".key.pem"
 #define CRYPTO_META_SUFFIX ".json"
+/* Before the name of a private half whose metadata may not be there yet. */
+#define CRYPTO_PEM_PENDING "."
 
 /* --- keyname.c --- */
 #define CRYPTO_STEM_MAX 256 /* room for the common part of a key's file names */
@@ -58,6 +60,8 @@ int crypto_keyfile_check(const struct crypto_keyplace *place, const char *name, 
 /* Writes a new file aside, syncs it and puts it into place. BASE_EREFUSED with a finding. */
 int crypto_keyfile_write(const struct crypto_keyplace *place, const char *name, mode_t mode,
                          const char *text, size_t length);
+/* Gives a file another name, for good. BASE_EREFUSED with a finding. */
+int crypto_keyfile_rename(const struct crypto_keyplace *place, const char *from, const char *to);
 /* Wipes and frees what was read. */
 void crypto_keyfile_free(char *text, size_t length);
 

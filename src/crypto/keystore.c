@@ -1,24 +1,39 @@
 /*
- * Putting keys into a directory. The private half is written first and the metadata last: a key is
- * there when its metadata are, and what an interruption leaves behind is an orphan, not a key.
+ * Putting keys into a directory. A key is there when its metadata are. The private half is written
+ * before them, under a name with a dot that nobody looks at without metadata, and gets its own name
+ * after them. So an interruption at any point leaves a whole key or none, and a private half
+ * without metadata under its own name means that somebody lost them.
  */
 #include "base/error.h"
 #include "crypto/keyfiles.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define TRIES 16 /* new keys made until one has a tag of its own */
+
+/* A new directory must outlive a loss of power as the keys in it do. Not every system can. */
+static void sync_parent(const struct crypto_keyplace *place)
+{
+    int fd = openat(place->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    fsync(fd);
+    close(fd);
+}
 
 /* Opens the directory, made if need be, checked, and ours until it is closed. */
 static int open_for_writing(const char *path, struct base_findings *findings,
                             struct crypto_keyplace *place)
 {
     struct base_place where = {.file = path};
-    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+    bool made = mkdir(path, 0700) == 0;
+    if (!made && errno != EEXIST) {
         base_findings_add(findings, FILE_UNWRITABLE, &where, "%s cannot be made: %s", path,
                           strerror(errno));
         return BASE_EREFUSED;
@@ -30,6 +45,8 @@ static int open_for_writing(const char *path, struct base_findings *findings,
     }
     if (error != BASE_OK)
         return error;
+    if (made)
+        sync_parent(place);
     error = crypto_keyplace_check(place);
     if (error == BASE_OK && crypto_keyplace_lock(place) != BASE_OK) {
         crypto_keyplace_add(place, FILE_UNWRITABLE, "", "the directory cannot be locked: %s",
@@ -41,15 +58,14 @@ static int open_for_writing(const char *path, struct base_findings *findings,
     return error;
 }
 
-static int write_pem(const struct crypto_keyplace *place, const char *stem,
+static int write_pem(const struct crypto_keyplace *place, const char *name,
                      const struct crypto_zone_key *key)
 {
-    char name[CRYPTO_STEM_MAX + 16], *text;
+    char *text;
     size_t length;
     int error = crypto_key_to_pem(key->key, &text, &length);
     if (error != BASE_OK)
         return error;
-    snprintf(name, sizeof(name), "%s%s", stem, CRYPTO_PEM_SUFFIX);
     error = crypto_keyfile_write(place, name, 0600, text, length);
     crypto_keyfile_free(text, length);
     return error;
@@ -70,10 +86,19 @@ static int write_meta(const struct crypto_keyplace *place, const char *stem,
 
 static int write_key(const struct crypto_keyplace *place, const struct crypto_zone_key *key)
 {
-    char stem[CRYPTO_STEM_MAX];
+    char stem[CRYPTO_STEM_MAX], pending[CRYPTO_STEM_MAX + 16];
     crypto_keyname_stem(key, stem);
-    int error = key->key == NULL ? BASE_OK : write_pem(place, stem, key);
-    return error == BASE_OK ? write_meta(place, stem, key) : error;
+    if (key->key == NULL)
+        return write_meta(place, stem, key);
+    snprintf(pending, sizeof(pending), "%s%s%s", CRYPTO_PEM_PENDING, stem, CRYPTO_PEM_SUFFIX);
+    int error = write_pem(place, pending, key);
+    if (error != BASE_OK)
+        return error;
+    error = write_meta(place, stem, key);
+    if (error == BASE_OK)
+        return crypto_keyfile_rename(place, pending, pending + strlen(CRYPTO_PEM_PENDING));
+    unlinkat(place->fd, pending, 0);
+    return error;
 }
 
 /* The key in the directory with this tag; NULL when it is free. */
@@ -86,6 +111,26 @@ static const struct crypto_zone_key *holder_of(const struct crypto_keydir *dir, 
     return NULL;
 }
 
+static uint16_t flags_of(enum crypto_key_role role)
+{
+    return role == CRYPTO_ZSK ? CRYPTO_KEY_ZONE : CRYPTO_KEY_ZONE | CRYPTO_KEY_SEP;
+}
+
+void crypto_zone_key_begin(struct crypto_zone_key *key, const uint8_t *zone, unsigned algorithm,
+                           enum crypto_key_role role, base_time now)
+{
+    *key = (struct crypto_zone_key){
+        .algorithm = (uint8_t)algorithm,
+        .role = role,
+        .flags = flags_of(role),
+        .created = now,
+        .publish = now,
+        .activate = now,
+        .ds_publish = role == CRYPTO_ZSK ? 0 : now,
+    };
+    dns_name_lower(key->zone, zone);
+}
+
 static int generate(const struct crypto_zone_key *template, unsigned bits,
                     struct crypto_zone_key *out)
 {
@@ -93,7 +138,7 @@ static int generate(const struct crypto_zone_key *template, unsigned bits,
     out->path = NULL;
     out->key = NULL;
     if (out->flags == 0)
-        out->flags = out->role == CRYPTO_ZSK ? CRYPTO_KEY_ZONE : CRYPTO_KEY_ZONE | CRYPTO_KEY_SEP;
+        out->flags = flags_of(out->role);
     int error = crypto_key_generate(out->algorithm, bits, &out->key);
     if (error != BASE_OK)
         return error;
@@ -128,35 +173,101 @@ static bool template_is_fine(const struct crypto_zone_key *template)
            (template->flags == 0 || (template->flags & CRYPTO_KEY_ZONE) != 0);
 }
 
+/* Makes and writes a key; the directory is ours. The caller frees out->key. */
+static int create_in(const struct crypto_keyplace *place, const struct crypto_zone_key *template,
+                     unsigned bits, struct crypto_zone_key *out)
+{
+    struct crypto_keydir dir;
+    int error = crypto_keydir_open(place->path, template->zone, place->findings, &dir);
+    if (error != BASE_OK)
+        return error;
+    error = generate_free(template, bits, &dir, place, out);
+    crypto_keydir_free(&dir);
+    if (error != BASE_OK)
+        return error;
+    error = write_key(place, out);
+    if (error != BASE_OK)
+        crypto_key_free(out->key);
+    return error;
+}
+
 int crypto_keydir_create(const char *path, const struct crypto_zone_key *template, unsigned bits,
                          struct base_findings *findings, struct crypto_zone_key *out)
 {
     struct crypto_keyplace place;
-    struct crypto_keydir dir;
     if (!template_is_fine(template))
         return BASE_EINVAL;
     struct crypto_zone_key *key = malloc(sizeof(*key));
     if (key == NULL)
         return BASE_ENOMEM;
     int error = open_for_writing(path, findings, &place);
-    if (error != BASE_OK) {
-        free(key);
-        return error;
-    }
-    error = crypto_keydir_open(path, template->zone, findings, &dir);
     if (error == BASE_OK) {
-        error = generate_free(template, bits, &dir, &place, key);
-        if (error == BASE_OK) {
-            error = write_key(&place, key);
-            if (error != BASE_OK)
-                crypto_key_free(key->key);
-        }
-        crypto_keydir_free(&dir);
+        error = create_in(&place, template, bits, key);
+        crypto_keyplace_close(&place);
     }
-    crypto_keyplace_close(&place);
     if (error == BASE_OK)
         *out = *key;
     free(key);
+    return error;
+}
+
+/* Has the zone keys, or what is left of one? What is found on the way is told by who uses them. */
+static int has_keys(const char *path, const uint8_t *zone, struct base_findings *findings,
+                    bool *answer)
+{
+    struct base_findings found;
+    struct crypto_keydir dir;
+    base_findings_init(&found, findings->per_code);
+    int error = crypto_keydir_open(path, zone, &found, &dir);
+    if (error == BASE_OK) {
+        *answer = dir.count > 0 || found.by_code[KEY_ORPHAN] > 0;
+        crypto_keydir_free(&dir);
+    } else {
+        base_findings_absorb(findings, &found);
+    }
+    base_findings_free(&found);
+    return error;
+}
+
+static int create_first_in(const struct crypto_keyplace *place,
+                           const struct crypto_zone_key *templates, size_t count, unsigned bits,
+                           size_t *created)
+{
+    bool known;
+    int error = has_keys(place->path, templates[0].zone, place->findings, &known);
+    if (error != BASE_OK)
+        return error;
+    size_t made = 0;
+    while (error == BASE_OK && !known && made < count) {
+        struct crypto_zone_key key;
+        error = create_in(place, &templates[made], bits, &key);
+        if (error == BASE_OK) {
+            crypto_key_free(key.key);
+            made++;
+        }
+    }
+    if (error == BASE_OK)
+        *created = made;
+    return error;
+}
+
+int crypto_keydir_create_first(const char *path, const struct crypto_zone_key *templates,
+                               size_t count, unsigned bits, struct base_findings *findings,
+                               size_t *created)
+{
+    struct crypto_keyplace place;
+    for (size_t i = 0; i < count; i++) {
+        if (!template_is_fine(&templates[i]) ||
+            !dns_name_equal(templates[i].zone, templates[0].zone))
+            return BASE_EINVAL;
+    }
+    if (count == 0)
+        return BASE_EINVAL;
+    int error = open_for_writing(path, findings, &place);
+    if (error != BASE_OK)
+        return error;
+    error = create_first_in(&place, templates, count, bits, created);
+    crypto_keyplace_close(&place);
     return error;
 }
 

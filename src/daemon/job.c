@@ -108,8 +108,8 @@ static bool load_source(struct daemon_job *job, struct material *material)
 
 static bool sign(struct daemon_job *job, struct material *material)
 {
-    int error = sign_keys_provide(job->keys, job->zone, job->policy, job->now, job->published,
-                                  &job->findings, &material->keys, &job->keys_made);
+    int error = sign_keys_provide(job->keys, job->zone, job->policy, job->now, &job->findings,
+                                  &material->keys, &job->keys_made);
     if (error != BASE_OK) {
         report_failure(job, job->keys, error);
         return false;
@@ -224,8 +224,7 @@ void daemon_job_run(struct daemon_job *job)
     job->last_good = false;
     job->next = 0;
     job->serial = 0;
-    job->names = job->signatures_made = job->signatures_kept = 0;
-    job->keys_made = 0;
+    job->names = job->signatures_made = job->signatures_kept = job->keys_made = 0;
     if (!advance(job, &material)) {
         job->outcome = DAEMON_REFUSED;
         job->serial = material.previous != NULL ? material.previous->serial : 0;

@@ -30,8 +30,7 @@ struct daemon_job {
     bool last_good;  /* the source was unusable, the last good content was re-signed */
     base_time next;  /* when to look again at the latest; 0: only when the source changes */
     uint32_t serial; /* of what is published now */
-    size_t names, signatures_made, signatures_kept;
-    unsigned keys_made;
+    size_t names, signatures_made, signatures_kept, keys_made;
     struct base_findings findings; /* init and free are the caller's */
 };
 

@@ -111,8 +111,8 @@ static void log_outcome(struct keeper *keeper, const struct daemon_job *job)
         base_time_iso(job->next, next);
     log_findings(keeper, &job->findings);
     if (job->keys_made > 0)
-        LOG(keeper, INFO, "%s: made %u new key%s; for the parent: kenter key ds %s --keys %s", name,
-            job->keys_made, job->keys_made == 1 ? "" : "s", name, job->keys);
+        LOG(keeper, INFO, "%s: made %zu new key%s; for the parent: kenter key ds %s --keys %s",
+            name, job->keys_made, job->keys_made == 1 ? "" : "s", name, job->keys);
     switch (job->outcome) {
     case DAEMON_PUBLISHED:
         LOG(keeper, INFO, "%s: published serial %u: %zu names, %zu signatures made, %zu kept; %s%s",

@@ -3,31 +3,22 @@
 
 #include "base/error.h"
 
-#include <string.h>
-#include <unistd.h>
-
-static int make_key(const char *directory, const uint8_t *zone, const struct sign_policy *policy,
-                    enum crypto_key_role role, base_time now, struct base_findings *findings)
+/* Makes the first keys of a zone as the policy says. */
+static int make_keys(const char *directory, const uint8_t *zone, const struct sign_policy *policy,
+                     base_time now, struct base_findings *findings, size_t *created)
 {
-    struct crypto_zone_key wanted = {
-        .algorithm = policy->algorithm,
-        .role = role,
-        .flags = CRYPTO_KEY_ZONE | (role == CRYPTO_ZSK ? 0 : CRYPTO_KEY_SEP),
-        .created = now,
-        .publish = now,
-        .activate = now,
-        .ds_publish = role == CRYPTO_ZSK ? 0 : now,
-    };
-    dns_name_lower(wanted.zone, zone);
-    struct crypto_zone_key made;
+    struct crypto_zone_key wanted[2];
     bool rsa = policy->algorithm == CRYPTO_RSASHA256 || policy->algorithm == CRYPTO_RSASHA512;
-    int error =
-        crypto_keydir_create(directory, &wanted, rsa ? policy->rsa_bits : 0, findings, &made);
-    if (error == BASE_OK)
-        crypto_key_free(made.key);
-    return error;
+    size_t count = policy->csk ? 1 : 2;
+    crypto_zone_key_begin(&wanted[0], zone, policy->algorithm,
+                          policy->csk ? CRYPTO_CSK : CRYPTO_KSK, now);
+    crypto_zone_key_begin(&wanted[1], zone, policy->algorithm, CRYPTO_ZSK, now);
+    return crypto_keydir_create_first(directory, wanted, count, rsa ? policy->rsa_bits : 0,
+                                      findings, created);
 }
 
+/* The parent may have the DS of the key that lost its other half: a new key beside it would make
+ * the zone bogus. */
 static void refuse_orphan(const char *directory, const uint8_t *zone,
                           struct base_findings *findings)
 {
@@ -39,36 +30,43 @@ static void refuse_orphan(const char *directory, const uint8_t *zone,
                       dns_name_text(name, zone));
 }
 
-int sign_keys_provide(const char *directory, const uint8_t *zone, const struct sign_policy *policy,
-                      base_time now, const char *output, struct base_findings *findings,
-                      struct crypto_keydir *out, unsigned *created)
+/* Opens the directory. BASE_ENOENT, without findings: it has no key of the zone. */
+static int open_keys(const char *directory, const uint8_t *zone, struct base_findings *findings,
+                     struct crypto_keydir *out)
 {
-    struct crypto_keydir keys = {0};
-    uint32_t orphans = findings->by_code[KEY_ORPHAN];
-    int error = crypto_keydir_open(directory, zone, findings, &keys);
-    if (error == BASE_OK && keys.count > 0) {
-        *out = keys;
-        *created = 0;
-        return BASE_OK;
+    struct base_findings found;
+    base_findings_init(&found, findings->per_code);
+    int error = crypto_keydir_open(directory, zone, &found, out);
+    if (error == BASE_OK && out->count == 0) {
+        crypto_keydir_free(out);
+        error = BASE_ENOENT;
     }
-    if (error == BASE_OK && findings->by_code[KEY_ORPHAN] > orphans && access(output, F_OK) == 0) {
-        refuse_orphan(directory, zone, findings);
-        crypto_keydir_free(&keys);
-        return BASE_EREFUSED;
+    if (error != BASE_ENOENT)
+        base_findings_absorb(findings, &found);
+    base_findings_free(&found);
+    return error;
+}
+
+int sign_keys_provide(const char *directory, const uint8_t *zone, const struct sign_policy *policy,
+                      base_time now, struct base_findings *findings, struct crypto_keydir *out,
+                      size_t *created)
+{
+    struct crypto_keydir keys;
+    size_t made = 0;
+    int error = open_keys(directory, zone, findings, &keys);
+    if (error == BASE_ENOENT) {
+        error = make_keys(directory, zone, policy, now, findings, &made);
+        if (error == BASE_OK)
+            error = crypto_keydir_open(directory, zone, findings, &keys);
+        if (error == BASE_OK && keys.count == 0) {
+            refuse_orphan(directory, zone, findings);
+            crypto_keydir_free(&keys);
+            error = BASE_EREFUSED;
+        }
     }
-    if (error == BASE_OK)
-        crypto_keydir_free(&keys);
-    else if (error != BASE_ENOENT)
-        return error;
-    unsigned count = policy->csk ? 1 : 2;
-    error = make_key(directory, zone, policy, policy->csk ? CRYPTO_CSK : CRYPTO_KSK, now, findings);
-    if (error == BASE_OK && !policy->csk)
-        error = make_key(directory, zone, policy, CRYPTO_ZSK, now, findings);
-    if (error == BASE_OK)
-        error = crypto_keydir_open(directory, zone, findings, &keys);
     if (error != BASE_OK)
         return error;
     *out = keys;
-    *created = count;
+    *created = made;
     return BASE_OK;
 }

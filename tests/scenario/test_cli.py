@@ -655,6 +655,19 @@ def test_keys(tmp_path):
         "state"] == "retired"
 
 
+def test_first_keys_are_made_once(tmp_path, zone):
+    """Several at the same time, with a directory that is not there yet: all sign with one key."""
+    keys = tmp_path / "keys"
+    running = [subprocess.Popen([KENTER, "sign", zone, "-o", tmp_path / f"out{i}", "--keys", keys],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+               for i in range(8)]
+    for i, process in enumerate(running):
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, output
+        good("verify", tmp_path / f"out{i}")
+    assert len(list(keys.glob("*.pem"))) == 1
+
+
 @pytest.mark.parametrize("algorithm", ["8", "10", "13", "14", "15", "16", "rsasha256", "ED25519"])
 def test_key_algorithms(tmp_path, algorithm):
     key = new_key(tmp_path / "keys", "--algorithm", algorithm)

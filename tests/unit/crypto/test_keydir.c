@@ -775,19 +775,78 @@ static void test_bind_roles(void **state)
     expect(world, FILE_UNWRITABLE);
 }
 
+static size_t create_first(struct world *world, size_t count)
+{
+    struct crypto_zone_key wanted[2];
+    uint8_t zone[DNS_NAME_MAX];
+    size_t created = 99;
+    name_of("Example.", zone);
+    crypto_zone_key_begin(&wanted[0], zone, 13, CRYPTO_KSK, 1000);
+    crypto_zone_key_begin(&wanted[1], zone, 13, CRYPTO_ZSK, 1000);
+    assert_int_equal(
+        crypto_keydir_create_first(world->dir, wanted, count, 0, &world->findings, &created),
+        BASE_OK);
+    expect_none(world);
+    return created;
+}
+
+static void test_first_keys(void **state)
+{
+    struct world *world = *state;
+    struct crypto_keydir dir;
+    assert_int_equal(create_first(world, 2), 2);
+    assert_int_equal(create_first(world, 2), 0);
+    assert_int_equal(open_for(world, "example.", &dir), BASE_OK);
+    assert_int_equal(dir.count, 2);
+    assert_int_equal(dir.keys[0].flags, 257);
+    assert_int_equal(dir.keys[0].ds_publish, 1000);
+    assert_int_equal(dir.keys[1].flags, 256);
+    assert_int_equal(dir.keys[1].ds_publish, 0);
+    assert_int_equal(dir.keys[1].activate, 1000);
+    /* A writer was stopped before it gave the private half its name. */
+    char own[512], pending[512];
+    snprintf(own, sizeof(own), "%s", dir.keys[0].path);
+    snprintf(pending, sizeof(pending), "%s/.%s", world->dir, strrchr(own, '/') + 1);
+    crypto_keydir_free(&dir);
+    assert_int_equal(rename(own, pending), 0);
+    assert_int_equal(open_for(world, "example.", &dir), BASE_OK);
+    assert_int_equal(dir.count, 2);
+    assert_non_null(dir.keys[0].key);
+    expect_none(world);
+    assert_int_equal(rename(pending, own), 0);
+    /* What is left of a key counts as one. */
+    for (size_t i = 0; i < 2; i++) {
+        char path[512];
+        snprintf(path, sizeof(path), "%s", dir.keys[i].path);
+        strcpy(strstr(path, ".key.pem"), ".json");
+        assert_int_equal(unlink(path), 0);
+    }
+    crypto_keydir_free(&dir);
+    assert_int_equal(create_first(world, 1), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_create_and_open),   TEST(test_update),
-        TEST(test_limits_of_create),  TEST(test_permissions),
-        TEST(test_links_and_devices), TEST(test_damaged_metadata),
-        TEST(test_wrong_metadata),    TEST(test_damaged_private_key),
-        TEST(test_misplaced_files),   TEST(test_import),
-        TEST(test_tag_collision),     TEST(test_public_half_off_the_curve),
-        TEST(test_odd_names),         TEST(test_bind_pairs),
-        TEST(test_bind_text_forms),   TEST(test_bind_roles),
+        TEST(test_first_keys),
+        TEST(test_create_and_open),
+        TEST(test_update),
+        TEST(test_limits_of_create),
+        TEST(test_permissions),
+        TEST(test_links_and_devices),
+        TEST(test_damaged_metadata),
+        TEST(test_wrong_metadata),
+        TEST(test_damaged_private_key),
+        TEST(test_misplaced_files),
+        TEST(test_import),
+        TEST(test_tag_collision),
+        TEST(test_public_half_off_the_curve),
+        TEST(test_odd_names),
+        TEST(test_bind_pairs),
+        TEST(test_bind_text_forms),
+        TEST(test_bind_roles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
