@@ -1,5 +1,6 @@
 /* Publishing, reading back, differences, history, removal, full maps, damage, and a writer that is
  * killed in the midst of it. */
+#include "base/buf.h"
 #include "base/error.h"
 #include "image/image.h"
 #include "zone/diff.h"
@@ -342,13 +343,13 @@ static void test_remove_and_batch(void **state)
 /* A zone with names of which each has about 100 octets of data. */
 static struct zone *big_zone(unsigned names, unsigned serial)
 {
-    char *text = malloc(160 * ((size_t)names + 10));
-    assert_non_null(text);
-    int at = sprintf(text, "@ 60 SOA a. b. %u 1 1 1 1\n@ NS ns.example.\n", serial);
+    struct base_buf text;
+    base_buf_init(&text, 160 * ((size_t)names + 10));
+    base_buf_printf(&text, "@ 60 SOA a. b. %u 1 1 1 1\n@ NS ns.example.\n", serial);
     for (unsigned i = 0; i < names; i++)
-        at += sprintf(text + at, "n%u 60 TXT %060u\n", i, i + serial);
-    struct zone *zone = zone_from(text, "example.");
-    free(text);
+        base_buf_printf(&text, "n%u 60 TXT %060u\n", i, i + serial);
+    struct zone *zone = zone_from(base_buf_string(&text), "example.");
+    base_buf_free(&text);
     return zone;
 }
 
