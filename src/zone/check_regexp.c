@@ -187,7 +187,9 @@ const char *check_substitution(struct check_span text)
     static const char form[] = "is not of the form !pattern!replacement!";
     struct check_span pattern, replacement;
     unsigned groups;
-    char delimiter = text.length > 0 ? text.text[0] : '\0';
+    if (text.length == 0)
+        return form;
+    char delimiter = text.text[0];
     /* What stands for something else cannot be the delimiter. */
     if (delimiter == '\0' || delimiter == '\\' || delimiter == 'i' ||
         (delimiter >= '1' && delimiter <= '9'))
