@@ -47,7 +47,8 @@ enum net_kind {
 };
 
 /* An answer of several messages, or of one that is not ready yet. The handler embeds it in its own
- * object, which lives until `close`. */
+ * object, which lives until `close`. Its messages are pulled over many batches, and over as long as
+ * the client takes: what a transfer reads must not change or be held by a batch's transaction. */
 struct net_stream {
     /* Writes the next message into `out` (64 KiB of room) and returns NET_STREAM_MORE, or
      * NET_STREAM_END when it is the last one. NET_STREAM_END with *length 0 ends without a message.

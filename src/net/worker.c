@@ -369,6 +369,20 @@ static void serve_slot(struct net_worker *worker, unsigned index, bool *mail)
     }
 }
 
+static void serve_connection(struct net_worker *worker, const struct epoll_event *event)
+{
+    struct net_connection *connection =
+        net_connection_by_id(net_tcp_connections(worker->tcp), event->data.u64);
+    if (connection == NULL)
+        return; /* it gave way to another one in this round */
+    /* A line that was reset is told of again and again, even when nothing is waited for, as while
+     * a stream has nothing to say. */
+    if ((event->events & (EPOLLERR | EPOLLHUP)) != 0)
+        net_connection_abort(connection);
+    else
+        net_connection_event(connection, now_ms(worker));
+}
+
 /* Milliseconds that the loop may sleep after a tick that said `timeout`. */
 static int sleep_ms(const struct net_worker *worker, int timeout)
 {
@@ -392,11 +406,10 @@ static void loop(struct net_worker *worker)
         net_connections_clock(connections, worker->now);
         bool mail = false;
         for (int i = 0; i < count; i++) {
-            struct net_connection *connection;
             if (events[i].data.u64 <= UINT32_MAX)
                 serve_slot(worker, (unsigned)events[i].data.u64, &mail);
-            else if ((connection = net_connection_by_id(connections, events[i].data.u64)) != NULL)
-                net_connection_event(connection, now_ms(worker));
+            else
+                serve_connection(worker, &events[i]);
         }
         /* Sockets are taken away only when no event of this round can mean them any more. */
         if (mail)

@@ -225,6 +225,23 @@ def test_drop_truncate_later(serve):
         assert dns.message.from_wire(read_message(sock)).id == slow.id
 
 
+def test_reset_while_answers_are_awaited(serve):
+    """Nothing is read from such a connection; its end is noticed all the same, and costs no time."""
+    server = serve("--workers", 1, "127.0.0.1@0")
+    socks = [connect(server) for _ in range(10)]
+    for sock in socks:
+        sock.sendall(framed(query("later-20000.")) * 4)
+    server.wait_total("streams", 40)
+    for sock in socks:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+    server.wait_total("tcp_closed", 10, seconds=3)
+    totals = server.totals()
+    assert totals["streams_cancelled"] == 40 and totals["connections"] == 0
+    ticks = Path(f"/proc/{server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    assert sum(map(int, ticks)) < 100
+
+
 def test_slowloris(serve):
     server = serve("--query", 600, "--idle", 1500, "127.0.0.1@0")
     half = framed(query("a" * 60 + ".example."))
