@@ -217,18 +217,19 @@ static int open_endpoint(const struct net_server *server, struct endpoint *endpo
 }
 
 /* Hands sockets to the workers, round and round. */
-static int hand_over(struct net_server *server, struct opened *opened)
+static void hand_over(struct net_server *server, struct opened *opened)
 {
-    int error = BASE_OK;
-    for (size_t i = 0; i < opened->count; i++) {
-        int result = net_worker_add(server->workers[i % server->count], &opened->sources[i]);
-        if (result != BASE_OK) {
-            close(opened->sources[i].fd);
-            error = result;
-        }
-    }
+    for (size_t i = 0; i < opened->count; i++)
+        net_worker_add(server->workers[i % server->count], &opened->sources[i]);
     free(opened->sources);
     opened->sources = NULL;
+}
+
+static int reserve(struct net_server *server, size_t messages)
+{
+    int error = BASE_OK;
+    for (unsigned i = 0; i < server->count && error == BASE_OK; i++)
+        error = net_worker_reserve(server->workers[i], messages);
     return error;
 }
 
@@ -275,30 +276,27 @@ static bool stays(const struct endpoint *have, const struct endpoint *next, size
     return have->adopted;
 }
 
-/* The step that changes the server: all sockets are open. */
-static int replace(struct net_server *server, struct endpoint *next, size_t count,
-                   struct opened *opened)
+/* The step that changes the server: all sockets are open, all memory is there. */
+static void replace(struct net_server *server, struct endpoint *next, size_t count,
+                    struct opened *opened)
 {
-    int error = BASE_OK;
     size_t kept = count;
     for (size_t i = 0; i < count; i++)
-        if (opened[i].sources != NULL && hand_over(server, &opened[i]) != BASE_OK)
-            error = BASE_ENOMEM;
+        if (opened[i].sources != NULL)
+            hand_over(server, &opened[i]);
     for (size_t i = 0; i < server->endpoint_count; i++) {
         const struct endpoint *have = &server->endpoints[i];
         if (have->adopted) {
             next[kept++] = *have;
         } else if (!stays(have, next, count)) {
             for (unsigned worker = 0; worker < server->count; worker++)
-                if (net_worker_remove(server->workers[worker], have->number) != BASE_OK)
-                    error = BASE_ENOMEM;
+                net_worker_remove(server->workers[worker], have->number);
         }
     }
     free(server->endpoints);
     server->endpoints = next;
     server->endpoint_count = kept;
     server->next_number += (uint32_t)count;
-    return error;
 }
 
 int net_server_listen(struct net_server *server, const struct net_endpoint *endpoints, size_t count,
@@ -309,8 +307,10 @@ int net_server_listen(struct net_server *server, const struct net_endpoint *endp
     int error = next == NULL || opened == NULL ? BASE_ENOMEM : BASE_OK;
     if (error == BASE_OK)
         error = open_new(server, endpoints, count, next, opened, failed);
+    if (error == BASE_OK)
+        error = reserve(server, 3 * count + server->endpoint_count);
     if (error == BASE_OK) {
-        error = replace(server, next, count, opened);
+        replace(server, next, count, opened);
         next = NULL;
     } else if (opened != NULL) {
         for (size_t i = 0; i < count; i++) {
@@ -323,6 +323,21 @@ int net_server_listen(struct net_server *server, const struct net_endpoint *endp
     free(opened);
     errno = reason;
     return error;
+}
+
+/* A descriptor of the socket for each worker; the first is the one given. */
+static int share_descriptor(const struct net_server *server, int fd, int fds[WORKERS_MAX])
+{
+    fds[0] = fd;
+    for (unsigned i = 1; i < server->count; i++) {
+        fds[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        if (fds[i] < 0) {
+            while (--i > 0)
+                close(fds[i]);
+            return BASE_EIO;
+        }
+    }
+    return BASE_OK;
 }
 
 int net_server_adopt(struct net_server *server, int fd, bool tls)
@@ -340,15 +355,15 @@ int net_server_adopt(struct net_server *server, int fd, bool tls)
     if (more == NULL)
         return BASE_ENOMEM;
     server->endpoints = more;
+    error = reserve(server, 1);
+    int fds[WORKERS_MAX];
+    if (error == BASE_OK)
+        error = share_descriptor(server, fd, fds);
+    if (error != BASE_OK)
+        return error;
     for (unsigned i = 0; i < server->count; i++) {
-        source.fd = i + 1 == server->count ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        if (source.fd < 0)
-            return BASE_EIO;
-        error = net_worker_add(server->workers[i], &source);
-        if (error != BASE_OK) {
-            close(source.fd);
-            return error;
-        }
+        source.fd = fds[i];
+        net_worker_add(server->workers[i], &source);
     }
     server->endpoints[server->endpoint_count++] = (struct endpoint){
         .asked = source.address,

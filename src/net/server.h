@@ -55,9 +55,11 @@ void net_server_free(struct net_server *server);
 int net_server_listen(struct net_server *server, const struct net_endpoint *endpoints, size_t count,
                       size_t *failed);
 /* Takes over an open UDP or listening socket (systemd's socket activation); all workers share it.
- * `tls`: connections on it are TLS. BASE_EINVAL: it is neither. */
+ * `tls`: connections on it are TLS. After an error it stays the caller's: BASE_EINVAL (it is
+ * neither), BASE_EIO, BASE_ENOMEM. */
 int net_server_adopt(struct net_server *server, int fd, bool tls);
-/* The address of the index-th endpoint, with the port that the system chose. BASE_ENOENT. */
+/* The address of the index-th endpoint, with the port that the system chose: first those that
+ * listen named, in its order, then those that were adopted. BASE_ENOENT. */
 int net_server_address(const struct net_server *server, size_t index, union net_address *address);
 
 /* Starts the workers and returns when all are ready. After an error none runs. */

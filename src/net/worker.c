@@ -66,6 +66,8 @@ struct net_worker {
     /* the main thread's */
     pthread_t thread;
     bool running, stop_sent;
+    struct letter *spare; /* reserved */
+    size_t spare_count;
     /* both, under the lock */
     bool status_known;
     int status;
@@ -311,26 +313,49 @@ static void send_letter(struct net_worker *worker, struct letter *letter)
         continue;
 }
 
-int net_worker_add(struct net_worker *worker, const struct net_source *source)
+int net_worker_reserve(struct net_worker *worker, size_t messages)
 {
-    struct letter *letter = calloc(1, sizeof(*letter));
-    if (letter == NULL)
-        return BASE_ENOMEM;
-    letter->what = LETTER_ADD;
-    letter->source = *source;
-    send_letter(worker, letter);
+    for (; worker->spare_count < messages; worker->spare_count++) {
+        struct letter *letter = calloc(1, sizeof(*letter));
+        if (letter == NULL)
+            return BASE_ENOMEM;
+        letter->next = worker->spare;
+        worker->spare = letter;
+    }
     return BASE_OK;
 }
 
-int net_worker_remove(struct net_worker *worker, uint32_t endpoint)
+/* One of those that were reserved. */
+static struct letter *take_letter(struct net_worker *worker)
 {
-    struct letter *letter = calloc(1, sizeof(*letter));
+    struct letter *letter = worker->spare;
     if (letter == NULL)
-        return BASE_ENOMEM;
+        return NULL;
+    worker->spare = letter->next;
+    worker->spare_count--;
+    return letter;
+}
+
+void net_worker_add(struct net_worker *worker, const struct net_source *source)
+{
+    struct letter *letter = take_letter(worker);
+    if (letter == NULL) {
+        close(source->fd);
+        return;
+    }
+    letter->what = LETTER_ADD;
+    letter->source = *source;
+    send_letter(worker, letter);
+}
+
+void net_worker_remove(struct net_worker *worker, uint32_t endpoint)
+{
+    struct letter *letter = take_letter(worker);
+    if (letter == NULL)
+        return;
     letter->what = LETTER_REMOVE;
     letter->endpoint = endpoint;
     send_letter(worker, letter);
-    return BASE_OK;
 }
 
 void net_worker_stop(struct net_worker *worker)
@@ -558,6 +583,8 @@ void net_worker_free(struct net_worker *worker)
         if (letter != &worker->stop_letter)
             free(letter);
     }
+    while (worker->spare != NULL)
+        free(take_letter(worker));
     net_udp_free(worker->udp);
     net_rate_free(worker->rate);
     if (worker->epoll >= 0)

@@ -30,9 +30,11 @@ void net_worker_free(struct net_worker *worker);
  * BASE_ENOMEM. */
 int net_worker_start(struct net_worker *worker);
 
-/* Messages to a worker, from any thread. */
-int net_worker_add(struct net_worker *worker, const struct net_source *source); /* BASE_ENOMEM */
-int net_worker_remove(struct net_worker *worker, uint32_t endpoint);            /* BASE_ENOMEM */
+/* Messages to a worker, from the main thread. They cannot fail when there is memory reserved for as
+ * many: BASE_ENOMEM. */
+int net_worker_reserve(struct net_worker *worker, size_t messages);
+void net_worker_add(struct net_worker *worker, const struct net_source *source);
+void net_worker_remove(struct net_worker *worker, uint32_t endpoint);
 /* Asks it to end gracefully, then to be joined. */
 void net_worker_stop(struct net_worker *worker);
 void net_worker_join(struct net_worker *worker);

@@ -17,55 +17,12 @@
 #include "zone/diff.h"
 #include "zone/write.h"
 
-#include <stdatomic.h>
+#include "allocate.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void __real_free(void *old);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void __wrap_free(void *old);
-char *__wrap_strdup(const char *text);
-
-static atomic_long asked; /* allocations of this run */
-static long failing;      /* which of them fails; 0: none */
-
-static bool fails(void)
-{
-    return atomic_fetch_add(&asked, 1) + 1 == failing;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
-}
-
-void __wrap_free(void *old)
-{
-    __real_free(old);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : __real_strdup(text);
-}
 
 static const char zone_text[] =
     "$ORIGIN example.\n$TTL 600\n"
