@@ -1,6 +1,7 @@
 /* Opening and closing an image, and telling whether it is one: see image.h. */
 #include "image/internal.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -112,6 +113,36 @@ static int check_file(const char *path)
     return error;
 }
 
+static inline uint64_t load_word(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return be64toh(word);
+}
+
+int image_compare_keys(const MDB_val *a, const MDB_val *b)
+{
+    const uint8_t *x = a->mv_data, *y = b->mv_data;
+    size_t least = a->mv_size < b->mv_size ? a->mv_size : b->mv_size;
+    if (least < sizeof(uint64_t)) {
+        int order = memcmp(x, y, least);
+        if (order != 0)
+            return order;
+    } else {
+        /* The last piece overlaps the one before: nothing outside of the keys is read. */
+        for (size_t at = 0;; at += sizeof(uint64_t)) {
+            if (at > least - sizeof(uint64_t))
+                at = least - sizeof(uint64_t);
+            uint64_t left = load_word(x + at), right = load_word(y + at);
+            if (left != right)
+                return left < right ? -1 : 1;
+            if (at == least - sizeof(uint64_t))
+                break;
+        }
+    }
+    return a->mv_size < b->mv_size ? -1 : a->mv_size > b->mv_size;
+}
+
 static const char *const names[IMAGE_DATABASES] = {"about", "zones", "names", "nsec3", "history"};
 
 static int put_number(MDB_txn *txn, MDB_dbi dbi, const char *what, uint64_t number)
@@ -136,6 +167,8 @@ static int open_databases(struct image *image)
             fresh = true;
             rc = mdb_dbi_open(txn, names[i], MDB_CREATE, &image->dbis[i]);
         }
+        if (rc == 0)
+            rc = mdb_set_compare(txn, image->dbis[i], image_compare_keys);
     }
     if (rc == 0 && fresh)
         rc = put_number(txn, image->dbis[IMAGE_ABOUT], "format", IMAGE_FORMAT);

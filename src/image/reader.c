@@ -27,8 +27,9 @@ static int look_around(struct image_reader *reader)
     reader->active = true;
     uint64_t commits = mdb_txn_id(reader->txn);
     if (commits == reader->commits)
-        return BASE_OK;
+        return BASE_OK; /* the same pages: what points to them holds */
     reader->commits = commits;
+    reader->near_known = false;
     return read_number(reader, "set", &reader->set);
 }
 
@@ -133,13 +134,40 @@ static int zone_before(MDB_cursor *cursor, MDB_val *key, MDB_val *value, bool *e
     return mdb_cursor_get(cursor, key, value, rc == 0 ? MDB_PREV : MDB_LAST);
 }
 
+/* Takes note of a zone that comes twice in a row, when what follows is not below it. */
+static void note_near(struct image_reader *reader, const struct image_zone *zone)
+{
+    bool again = zone->id == reader->last_id;
+    reader->last_id = zone->id;
+    if (!again)
+        return;
+    uint8_t octets[IMAGE_KEY_MAX];
+    size_t length = image_zone_key(octets, zone->apex);
+    MDB_val key = {length, octets}, value;
+    MDB_cursor *cursor = reader->cursors[IMAGE_ZONES];
+    int rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_KEY);
+    if (rc == 0)
+        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    if (rc == MDB_NOTFOUND ||
+        (rc == 0 && (key.mv_size < length || memcmp(key.mv_data, octets, length) != 0))) {
+        reader->near = *zone;
+        reader->near_known = true;
+    }
+}
+
 int image_zone_find(struct image_reader *reader, const uint8_t *name, bool strictly,
                     struct image_zone *zone)
 {
     if (strictly && name[0] == 0)
         return BASE_ENOENT;
+    if (strictly)
+        name = dns_name_parent(name, 1);
+    if (reader->near_known && dns_name_within(name, reader->near.apex)) {
+        *zone = reader->near;
+        return BASE_OK;
+    }
     uint8_t octets[IMAGE_KEY_MAX];
-    size_t length = image_zone_key(octets, strictly ? dns_name_parent(name, 1) : name);
+    size_t length = image_zone_key(octets, name);
     /* Each round but the last ends at a name with fewer labels. */
     for (;;) {
         MDB_val key = {length, octets}, value;
@@ -151,8 +179,12 @@ int image_zone_find(struct image_reader *reader, const uint8_t *name, bool stric
         unsigned labels;
         size_t shared =
             1 + common_labels(octets + 1, length - 1, before + 1, key.mv_size - 1, &labels);
-        if (exact || shared == key.mv_size)
-            return image_zone_decode(&value, zone);
+        if (exact || shared == key.mv_size) {
+            int error = image_zone_decode(&value, zone);
+            if (error == BASE_OK)
+                note_near(reader, zone);
+            return error;
+        }
         if (shared >= length)
             return BASE_EFORMAT;
         length = shared;

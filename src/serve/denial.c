@@ -82,19 +82,39 @@ static int set_hasher(struct serve_work *work)
         return BASE_OK;
     crypto_nsec3_free(worker->nsec3);
     worker->nsec3 = NULL;
+    worker->nsec3_apex_known = false;
     worker->nsec3_iterations = zone->iterations;
     worker->nsec3_salt_length = zone->salt_length;
     memcpy(worker->nsec3_salt, zone->salt, zone->salt_length);
     return crypto_nsec3_new(zone->iterations, zone->salt, zone->salt_length, &worker->nsec3);
 }
 
+/* The apex is in nearly every proof: its hash is kept. */
+static int hash_name(struct serve_work *work, const uint8_t *name, uint8_t out[CRYPTO_NSEC3_SIZE])
+{
+    struct serve_worker *worker = work->worker;
+    bool apex = name == serve_ancestor(work, 0);
+    int error = set_hasher(work);
+    if (error != BASE_OK)
+        return error;
+    if (apex && worker->nsec3_apex_known && dns_name_equal(worker->nsec3_apex, work->zone.apex)) {
+        memcpy(out, worker->nsec3_apex_hash, CRYPTO_NSEC3_SIZE);
+        return BASE_OK;
+    }
+    error = crypto_nsec3_hash(worker->nsec3, name, out);
+    if (error == BASE_OK && apex) {
+        memcpy(worker->nsec3_apex, work->zone.apex, work->zone.apex_length);
+        memcpy(worker->nsec3_apex_hash, out, CRYPTO_NSEC3_SIZE);
+        worker->nsec3_apex_known = true;
+    }
+    return error;
+}
+
 static int find_nsec3(struct serve_work *work, const uint8_t *name, bool *match,
                       struct image_name *found)
 {
     uint8_t hash[CRYPTO_NSEC3_SIZE];
-    int error = set_hasher(work);
-    if (error == BASE_OK)
-        error = crypto_nsec3_hash(work->worker->nsec3, name, hash);
+    int error = hash_name(work, name, hash);
     if (error == BASE_OK)
         error = image_find_nsec3(work->worker->reader, &work->zone, hash, match, found);
     return error == BASE_ENOENT ? BASE_EFORMAT : error;
@@ -109,30 +129,51 @@ static int prove_nsec3(struct serve_work *work, const uint8_t *name)
     return error == BASE_OK ? put_proof(work, &found, DNS_TYPE_NSEC3) : error;
 }
 
-/* Puts the one that matches a name, if there is one. */
-static int match_nsec3(struct serve_work *work, const uint8_t *name, bool *match)
-{
-    struct image_name found;
-    int error = find_nsec3(work, name, match, &found);
-    return error == BASE_OK && *match ? put_proof(work, &found, DNS_TYPE_NSEC3) : error;
-}
-
 /* The closest encloser that can be proved, at most `*labels` deep, and that the next closer name is
- * covered. With opt-out some names that exist have no NSEC3. */
-static int prove_encloser(struct serve_work *work, unsigned *labels)
+ * covered. With opt-out some names that exist have no NSEC3. `closer`: what has been found for the
+ * name one label deeper. */
+static int prove_encloser(struct serve_work *work, unsigned *labels, struct image_name *closer)
 {
     for (unsigned at = *labels;; at--) {
         bool match;
-        int error = match_nsec3(work, serve_ancestor(work, at), &match);
+        struct image_name found;
+        int error = find_nsec3(work, serve_ancestor(work, at), &match, &found);
         if (error != BASE_OK)
             return error;
         if (match) {
             *labels = at;
-            return prove_nsec3(work, serve_ancestor(work, at + 1));
+            error = put_proof(work, &found, DNS_TYPE_NSEC3);
+            return error == BASE_OK ? put_proof(work, closer, DNS_TYPE_NSEC3) : error;
         }
         if (at == 0)
             return BASE_OK; /* not even the apex: nothing can be proved */
+        *closer = found;
     }
+}
+
+/* The same for a name of which nothing has been looked for. */
+static int prove_absent(struct serve_work *work, unsigned *labels)
+{
+    bool match;
+    struct image_name closer;
+    int error = find_nsec3(work, serve_ancestor(work, *labels + 1), &match, &closer);
+    return error == BASE_OK ? prove_encloser(work, labels, &closer) : error;
+}
+
+/* The NSEC3 that matches a name with so many labels; without one, that it is not needed. */
+static int prove_present(struct serve_work *work, unsigned labels)
+{
+    bool match;
+    struct image_name found;
+    int error = find_nsec3(work, serve_ancestor(work, labels), &match, &found);
+    if (error != BASE_OK)
+        return error;
+    if (match)
+        return put_proof(work, &found, DNS_TYPE_NSEC3);
+    if (labels == 0)
+        return BASE_OK;
+    labels--;
+    return prove_encloser(work, &labels, &found);
 }
 
 static bool wildcard_below(const uint8_t *name, uint8_t out[DNS_NAME_MAX])
@@ -163,12 +204,7 @@ int serve_deny_type(struct serve_work *work, const struct image_place *place)
         return BASE_OK;
     if (work->zone.denial == IMAGE_NSEC)
         return prove_nsec(work, place);
-    bool match;
-    int error = match_nsec3(work, work->owner.name, &match);
-    if (error != BASE_OK || match || work->labels == 0)
-        return error;
-    unsigned labels = work->labels - 1;
-    return prove_encloser(work, &labels);
+    return prove_present(work, work->labels);
 }
 
 int serve_deny_name(struct serve_work *work, const struct image_place *place,
@@ -181,7 +217,7 @@ int serve_deny_name(struct serve_work *work, const struct image_place *place,
         return error == BASE_OK ? prove_nsec(work, wildcard) : error;
     }
     unsigned labels = place->shared;
-    int error = prove_encloser(work, &labels);
+    int error = prove_absent(work, &labels);
     return error == BASE_OK ? prove_wildcard(work, labels) : error;
 }
 
@@ -204,7 +240,7 @@ int serve_deny_wildcard_type(struct serve_work *work, const struct image_place *
         return error == BASE_OK ? prove_nsec(work, wildcard) : error;
     }
     unsigned labels = place->shared;
-    int error = prove_encloser(work, &labels);
+    int error = prove_absent(work, &labels);
     return error == BASE_OK ? prove_wildcard(work, labels) : error;
 }
 
@@ -214,10 +250,5 @@ int serve_deny_ds(struct serve_work *work, const struct image_name *cut, unsigne
         return BASE_OK;
     if (work->zone.denial == IMAGE_NSEC)
         return put_proof(work, cut, DNS_TYPE_NSEC);
-    bool match;
-    int error = match_nsec3(work, serve_ancestor(work, labels), &match);
-    if (error != BASE_OK || match || labels == 0)
-        return error;
-    labels--;
-    return prove_encloser(work, &labels);
+    return prove_present(work, labels);
 }

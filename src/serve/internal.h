@@ -200,6 +200,9 @@ struct serve_worker {
     uint16_t nsec3_iterations;
     uint8_t nsec3_salt_length;
     uint8_t nsec3_salt[255];
+    bool nsec3_apex_known;
+    uint8_t nsec3_apex[DNS_NAME_MAX];
+    uint8_t nsec3_apex_hash[CRYPTO_NSEC3_SIZE];
     struct serve_packet packet;
     struct serve_work work;
 };
