@@ -13,20 +13,35 @@ struct pattern {
     unsigned groups; /* opened so far */
     unsigned depth;  /* of those, still open */
     bool empty;      /* nothing yet in this alternative */
+    bool opened;     /* right behind a ( */
     bool repeatable; /* the last piece can have a * or its like behind it */
 };
 
-/* "[:alpha:]", "[=a=]", "[.a.]" at the cursor: steps over it. False: it has no end. */
-static bool pass_class(struct pattern *pattern)
+/* Names in [: :] (POSIX, XBD section 9.3.5). */
+static bool is_class_name(struct check_span name)
 {
-    char kind = pattern->at[1];
-    for (const char *at = pattern->at + 2; at + 1 < pattern->end; at++) {
-        if (at[0] == kind && at[1] == ']') {
-            pattern->at = at + 2;
+    static const char *const names[] = {"alnum", "alpha", "blank", "cntrl", "digit", "graph",
+                                        "lower", "print", "punct", "space", "upper", "xdigit"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (name.length == strlen(names[i]) && memcmp(name.text, names[i], name.length) == 0)
             return true;
-        }
     }
     return false;
+}
+
+/* "[:alpha:]", "[=a=]", "[.a.]" at the cursor: steps over it. */
+static const char *read_class(struct pattern *pattern)
+{
+    char kind = pattern->at[1];
+    const char *name = pattern->at + 2;
+    for (const char *at = name; at + 1 < pattern->end; at++) {
+        if (at[0] != kind || at[1] != ']')
+            continue;
+        pattern->at = at + 2;
+        bool known = kind != ':' || is_class_name((struct check_span){name, (size_t)(at - name)});
+        return known ? NULL : "has a class in [] that is none";
+    }
+    return "has a [ without its ]";
 }
 
 /* "[abc]", behind the bracket. A ] that comes first belongs to the list. */
@@ -42,10 +57,13 @@ static const char *read_list(struct pattern *pattern)
             return NULL;
         }
         if (*at == '[' && left > 1 && strchr(":=.", at[1]) != NULL && at[1] != '\0') {
-            if (!pass_class(pattern))
-                return "has a [ without its ]";
+            const char *wrong = read_class(pattern);
+            if (wrong != NULL)
+                return wrong;
             continue;
         }
+        if (left > 3 && at[1] == '-' && at[2] == '[' && (at[3] == ':' || at[3] == '='))
+            return "has a range in [] that ends in a class";
         bool range = left > 2 && at[1] == '-' && at[2] != ']' && at[2] != '[';
         if (range && (uint8_t)at[2] < (uint8_t)at[0])
             return "has a range in [] that runs backwards";
@@ -87,19 +105,19 @@ static const char *read_bounds(struct pattern *pattern)
 static const char *read_repeat(struct pattern *pattern, char sign)
 {
     if (!pattern->repeatable)
-        return "repeats nothing: *, +, ? and { need something before them";
+        return "repeats nothing: *, +, ? and {} need something before them";
     pattern->repeatable = false;
     return sign == '{' ? read_bounds(pattern) : NULL;
 }
 
 static const char *end_alternative(struct pattern *pattern, char sign)
 {
-    if (pattern->empty)
-        return "has an alternative or a group in which there is nothing";
-    if (sign == ')' && pattern->depth-- == 0)
-        return "has a ) without its (";
+    if (pattern->empty && !(pattern->opened && sign == ')'))
+        return "has an alternative in which there is nothing";
+    pattern->depth -= sign == ')';
     pattern->empty = sign == '|';
     pattern->repeatable = sign == ')';
+    pattern->opened = false;
     return NULL;
 }
 
@@ -114,29 +132,41 @@ static const char *read_escape(struct pattern *pattern)
     return NULL;
 }
 
-static const char *read_piece(struct pattern *pattern)
+/* The next sign as one that stands for something. { is one before a digit only, ) when there is a
+ * group to close. */
+static bool is_special(const struct pattern *pattern)
 {
-    char sign = *pattern->at++;
-    switch (sign) {
+    const char *next = pattern->at + 1;
+    switch (*pattern->at) {
     case '*':
     case '+':
     case '?':
-    case '{':
-        return read_repeat(pattern, sign);
     case '|':
-    case ')':
-        return end_alternative(pattern, sign);
     case '(':
-        pattern->groups++;
-        pattern->depth++;
-        pattern->empty = true;
-        pattern->repeatable = false;
-        return NULL;
+        return true;
+    case '{':
+        return next < pattern->end && *next >= '0' && *next <= '9';
+    case ')':
+        return pattern->depth > 0;
     default:
-        pattern->empty = false;
-        pattern->repeatable = sign != '^' && sign != '$';
-        return sign == '[' ? read_list(pattern) : sign == '\\' ? read_escape(pattern) : NULL;
+        return false;
     }
+}
+
+static const char *read_piece(struct pattern *pattern)
+{
+    bool special = is_special(pattern);
+    char sign = *pattern->at++;
+    if (special && (sign == '|' || sign == ')'))
+        return end_alternative(pattern, sign);
+    if (special && sign != '(')
+        return read_repeat(pattern, sign);
+    pattern->groups += special;
+    pattern->depth += special;
+    pattern->empty = special;
+    pattern->opened = special;
+    pattern->repeatable = !special && sign != '^' && sign != '$';
+    return sign == '[' ? read_list(pattern) : sign == '\\' ? read_escape(pattern) : NULL;
 }
 
 static const char *read_pattern(struct check_span text, unsigned *groups)
@@ -148,7 +178,7 @@ static const char *read_pattern(struct check_span text, unsigned *groups)
     if (wrong == NULL && pattern.depth > 0)
         wrong = "has a ( without its )";
     if (wrong == NULL && pattern.empty)
-        wrong = "has an alternative or a group in which there is nothing";
+        wrong = "has an alternative in which there is nothing";
     *groups = pattern.groups;
     return wrong;
 }
