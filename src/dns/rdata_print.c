@@ -137,21 +137,20 @@ static size_t print_strings(struct base_buf *buf, const uint8_t *rdata, size_t l
     return length;
 }
 
-static void print_type(struct base_buf *buf, uint16_t type)
-{
-    char text[DNS_TYPE_TEXT];
-    base_buf_text(buf, dns_type_text(text, type));
-}
-
-/* Writes a blank and the type's text into a room of DNS_TYPE_TEXT + 1; returns the end. */
+/* Writes the type's text into a room of DNS_TYPE_TEXT; returns the end. */
 static char *put_type(char *put, uint16_t type)
 {
-    *put++ = ' ';
     const struct dns_rrtype *row = dns_rrtype_find(type);
     if (row->name_length == 0)
         return put + strlen(dns_type_text(put, type));
     memcpy(put, row->name, sizeof(row->name));
     return put + row->name_length;
+}
+
+static void print_type(struct base_buf *buf, uint16_t type)
+{
+    char text[DNS_TYPE_TEXT];
+    base_buf_text(buf, dns_type_text(text, type));
 }
 
 static void print_bitmap(struct base_buf *buf, const uint8_t *bitmap, size_t length)
@@ -165,18 +164,16 @@ static void print_bitmap(struct base_buf *buf, const uint8_t *bitmap, size_t len
             if (room == NULL)
                 continue;
             char *put = room;
-            while (bits != 0) {
+            bool first = buf->length == start; /* no blank before it */
+            for (; bits != 0; first = false) {
                 unsigned bit = (unsigned)__builtin_clz(bits) - 24;
                 bits &= ~(0x80u >> bit);
+                if (!first)
+                    *put++ = ' ';
                 put = put_type(put, (uint16_t)(base + i * 8 + bit));
             }
             buf->length += (size_t)(put - room);
         }
-    }
-    /* No blank before the first. */
-    if (buf->length > start && buf->error == BASE_OK) {
-        buf->length--;
-        memmove(buf->data + start, buf->data + start + 1, buf->length - start);
     }
 }
 
@@ -468,6 +465,69 @@ static void print_pretty_signature(struct base_buf *buf, const struct dns_rrtype
     base_buf_text(buf, " )");
 }
 
+/* Writes a field of one of the kinds that most records consist of, plainly, into room that is
+ * there; returns the end, or NULL for another kind. */
+static char *put_field(char *put, const struct dns_field *field, const uint8_t *rdata,
+                       size_t length, size_t *at)
+{
+    const uint8_t *from = rdata + *at;
+    switch (field->kind) {
+    case DNS_FIELD_U8:
+    case DNS_FIELD_ALGORITHM:
+    case DNS_FIELD_DIGEST_TYPE:
+        *at += 1;
+        return put + dns_scalar_put_number(put, from[0]);
+    case DNS_FIELD_U16:
+        *at += 2;
+        return put + dns_scalar_put_number(put, base_load_u16(from));
+    case DNS_FIELD_U32:
+    case DNS_FIELD_TTL:
+        *at += 4;
+        return put + dns_scalar_put_number(put, base_load_u32(from));
+    case DNS_FIELD_TIME:
+        *at += 4;
+        return put + dns_scalar_put_time(put, base_load_u32(from));
+    case DNS_FIELD_TYPE:
+        *at += 2;
+        return put_type(put, base_load_u16(from));
+    case DNS_FIELD_IPV4:
+        *at += 4;
+        return put + dns_scalar_put_ipv4(put, from);
+    case DNS_FIELD_NAME:
+        *at += dns_name_length(from);
+        return put + dns_name_to_text(put, from);
+    case DNS_FIELD_BASE64:
+        put += base_base64_encode(put, from, length - *at);
+        *at = length;
+        return put;
+    case DNS_FIELD_HEX:
+        put += base_hex_encode(put, from, length - *at);
+        *at = length;
+        return put;
+    default:
+        return NULL;
+    }
+}
+
+/* Writes a field as put_field does, with the blank before it; false, with nothing written, for
+ * kinds that it does not know and for buffers that may not become large enough for any content. */
+static bool print_common(struct base_buf *buf, const struct dns_field *field, bool first,
+                         const uint8_t *rdata, size_t length, size_t *at)
+{
+    /* A name is the longest field of a bounded length, hexadecimal the longest form of the rest. */
+    size_t most = DNS_NAME_TEXT + 2 * (length - *at) + 8;
+    char *room = most <= buf->limit - buf->length ? reserve(buf, most) : NULL;
+    if (room == NULL)
+        return false;
+    char *start = room;
+    if (!first)
+        *start++ = ' ';
+    char *end = put_field(start, field, rdata, length, at);
+    if (end > start)
+        buf->length += (size_t)(end - room);
+    return end != NULL;
+}
+
 void dns_rdata_to_text(struct base_buf *buf, uint16_t type, const uint8_t *rdata, size_t length,
                        enum dns_text_style style)
 {
@@ -488,6 +548,9 @@ void dns_rdata_to_text(struct base_buf *buf, uint16_t type, const uint8_t *rdata
     }
     size_t at = 0;
     for (const struct dns_field *field = row->fields; field->kind != DNS_FIELD_END; field++) {
+        if (style == DNS_TEXT_PLAIN &&
+            print_common(buf, field, field == row->fields, rdata, length, &at))
+            continue;
         /* Fields that may be absent leave nothing behind, not even the blank before them. */
         size_t before = buf->length;
         if (field != row->fields)

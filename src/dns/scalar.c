@@ -2,6 +2,7 @@
 #include "dns/scalar.h"
 
 #include "base/clock.h"
+#include "base/copy.h"
 
 #include <string.h>
 
@@ -243,7 +244,7 @@ size_t dns_scalar_put_number(char *out, uint64_t value)
     } else {
         digits[--at] = (char)('0' + value);
     }
-    memcpy(out, digits + at, sizeof(digits) - at);
+    base_copy_short(out, digits + at, sizeof(digits) - at);
     return sizeof(digits) - at;
 }
 
