@@ -2,7 +2,6 @@
 #include "dns/scalar.h"
 
 #include "base/clock.h"
-#include "base/copy.h"
 
 #include <string.h>
 
@@ -227,25 +226,19 @@ static inline void put_pair(char *out, unsigned value)
 
 size_t dns_scalar_put_number(char *out, uint64_t value)
 {
-    if (value < 10) {
-        *out = (char)('0' + value);
-        return 1;
-    }
-    char digits[DNS_SCALAR_NUMBER];
-    size_t at = sizeof(digits);
-    while (value >= 100) {
+    size_t digits = 1;
+    for (uint64_t rest = value; rest >= 10; rest /= 10)
+        digits++;
+    /* From the last digit on, each to its own place: a copy would wait for what was just written.
+     */
+    size_t at = digits;
+    for (; at >= 2; value /= 100) {
         at -= 2;
-        put_pair(digits + at, (unsigned)(value % 100));
-        value /= 100;
+        put_pair(out + at, (unsigned)(value % 100));
     }
-    if (value >= 10) {
-        at -= 2;
-        put_pair(digits + at, (unsigned)value);
-    } else {
-        digits[--at] = (char)('0' + value);
-    }
-    base_copy_short(out, digits + at, sizeof(digits) - at);
-    return sizeof(digits) - at;
+    if (at > 0)
+        out[0] = (char)('0' + value);
+    return digits;
 }
 
 size_t dns_scalar_put_time(char *out, uint32_t value)

@@ -90,8 +90,8 @@ static inline struct zone_run zone_run_here(struct zone_run_cursor *cursor)
     size_t index = cursor->position - runs->starts[cursor->part];
     if (part->sorted != NULL) {
         /* What was read in another order lies anywhere in memory. */
-        if (cursor->position + 8 < runs->starts[cursor->part + 1])
-            __builtin_prefetch(part->sorted[index + 8].first);
+        if (cursor->position + 16 < runs->starts[cursor->part + 1])
+            __builtin_prefetch(part->sorted[index + 16].first);
         return part->sorted[index];
     }
     const struct dns_run *run = &part->plain[index];
