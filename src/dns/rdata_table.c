@@ -49,7 +49,8 @@ static const uint8_t slots[SLOTS] = {
 
 const struct dns_rrtype *dns_rrtype_find(uint16_t type)
 {
-    const struct dns_rrtype *row = &rows[slots[type % SLOTS]];
+    /* Most numbers are small: no need to divide. */
+    const struct dns_rrtype *row = &rows[slots[type < SLOTS ? type : type % SLOTS]];
     return row->number == type ? row : &unknown;
 }
 
