@@ -427,8 +427,11 @@ static void run(struct net_connection *connection, uint64_t now_ms)
 
 void net_connection_event(struct net_connection *connection, uint64_t now_ms)
 {
-    struct net_connections *all = connection->all;
     run(connection, now_ms);
+}
+
+void net_connections_rest(struct net_connections *all)
+{
     batch_shut(all);
 }
 

@@ -77,9 +77,13 @@ struct net_connection *net_connection_open(struct net_connections *connections,
                                            const struct net_transport *transport, void *io,
                                            const union net_address *peer,
                                            const union net_address *local, uint64_t now_ms);
-/* The transport can be read or written, or both, or failed. The connection may be gone after. */
+/* The transport can be read or written, or both, or failed. The connection may be gone after. A
+ * batch of the handler that this began goes on until net_connections_rest or _tick, so that the
+ * events of one round share it. */
 void net_connection_event(struct net_connection *connection, uint64_t now_ms);
 
+/* Ends the batch, if there is one: before anything else uses the handler, or sleeps. */
+void net_connections_rest(struct net_connections *connections);
 /* Closes it at once. */
 void net_connection_abort(struct net_connection *connection);
 

@@ -241,6 +241,7 @@ void net_connections_free(struct net_connections *all)
     for (uint32_t i = 0; i < all->limits.connections; i++)
         if (all->slots[i].all != NULL)
             connection_close(&all->slots[i]);
+    batch_shut(all);
     free(all->clients);
     free(all->slots);
     free(all->in);

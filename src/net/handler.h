@@ -85,7 +85,8 @@ struct net_handler {
     int (*worker_begin)(void *context, struct net_worker *worker, unsigned index,
                         void **worker_context);
     void (*worker_end)(void *worker_context);
-    /* Around a batch of queries and pulls; may be NULL. Readers renew their transaction here. */
+    /* Around a batch of queries and pulls; may be NULL. Readers renew their transaction here. Never
+     * one within the other, and none is open while the worker sleeps. */
     void (*batch_begin)(void *worker_context);
     void (*batch_end)(void *worker_context);
     /* Answers one query of at least 12 octets, whose QR bit is clear, into `out`. Returns an enum

@@ -169,6 +169,7 @@ void net_worker_send(struct net_worker *worker, const struct net_route *route,
 static void serve_udp(struct net_worker *worker, unsigned index)
 {
     struct slot *slot = &worker->slots[index];
+    net_connections_rest(net_tcp_connections(worker->tcp));
     for (unsigned round = 0; round < UDP_ROUNDS; round++) {
         uint64_t answered =
             atomic_load_explicit(&worker->stats.counters[NET_UDP_ANSWERS], memory_order_relaxed);
@@ -384,6 +385,7 @@ static void serve_slot(struct net_worker *worker, unsigned index, bool *mail)
             serve_listener(worker, slot);
         break;
     case SLOT_WATCH:
+        net_connections_rest(net_tcp_connections(worker->tcp));
         slot->readable(worker->context, slot->fd);
         break;
     case SLOT_MAIL:
