@@ -330,6 +330,7 @@ static int find_zone(struct image *image, MDB_txn *txn, const uint8_t *apex,
 {
     uint8_t octets[IMAGE_KEY_MAX];
     MDB_val key = {image_zone_key(octets, apex), octets}, value;
+    memset(zone, 0, sizeof(*zone));
     int rc = mdb_get(txn, image->dbis[IMAGE_ZONES], &key, &value);
     return rc == 0 ? image_zone_decode(&value, zone) : image_error(rc);
 }

@@ -248,6 +248,79 @@ static void test_difference(void **state)
     image_close(image);
 }
 
+/* --- the content of history --- */
+
+struct step {
+    uint8_t octets[65536];
+    size_t length;
+    size_t changes[2]; /* expected: removed, added */
+    struct {
+        const uint8_t *owner;
+        const struct dns_rr *rr;
+    } expected[2][512];
+};
+
+static int gather_piece(void *context, const struct image_history *piece)
+{
+    struct step *step = context;
+    assert_true(step->length + piece->length <= sizeof(step->octets));
+    memcpy(step->octets + step->length, piece->data, piece->length);
+    step->length += piece->length;
+    return BASE_OK;
+}
+
+static int expect_change(void *context, enum zone_change change, const uint8_t *owner,
+                         const struct dns_rr *rr)
+{
+    struct step *step = context;
+    if (rr->type == DNS_TYPE_SOA)
+        return BASE_OK;
+    size_t at = step->changes[change == ZONE_ADDED]++;
+    step->expected[change == ZONE_ADDED][at].owner = owner;
+    step->expected[change == ZONE_ADDED][at].rr = rr;
+    return BASE_OK;
+}
+
+/* A record at the cursor is this one. */
+static void assert_next(struct base_reader *reader, const uint8_t *owner, const struct dns_rr *rr)
+{
+    size_t length = dns_name_length(owner);
+    const uint8_t *name = base_reader_bytes(reader, length);
+    assert_non_null(name);
+    assert_true(dns_name_equal(name, owner));
+    assert_int_equal(base_reader_u16(reader), rr->type);
+    assert_int_equal(base_reader_u16(reader), DNS_CLASS_IN);
+    assert_int_equal(base_reader_u32(reader), rr->ttl);
+    assert_int_equal(base_reader_u16(reader), rr->length);
+    const uint8_t *rdata = base_reader_bytes(reader, rr->length);
+    assert_non_null(rdata);
+    assert_memory_equal(rdata, rr->rdata, rr->length);
+}
+
+/* The newest step says what differs between two zones, in the order of IXFR. */
+static void assert_step(struct image *image, struct zone *from, struct zone *to)
+{
+    struct image_reader *reader;
+    struct image_zone zone;
+    struct step *step = calloc(1, sizeof(*step));
+    if (step == NULL)
+        abort();
+    assert_int_equal(image_reader_open(image, &reader), BASE_OK);
+    assert_int_equal(image_zone_get(reader, to->apex, &zone), BASE_OK);
+    assert_int_equal(image_history(reader, &zone, from->serial, gather_piece, step), BASE_OK);
+    image_reader_close(reader);
+    zone_diff(from, to, &(struct zone_diff_options){0}, expect_change, step);
+    struct base_reader octets = base_reader_make(step->octets, step->length);
+    for (int side = 0; side < 2; side++) {
+        const struct zone *one = side == 0 ? from : to;
+        assert_next(&octets, one->apex, one->soa);
+        for (size_t i = 0; i < step->changes[side]; i++)
+            assert_next(&octets, step->expected[side][i].owner, step->expected[side][i].rr);
+    }
+    assert_int_equal(base_reader_left(&octets), 0);
+    free(step);
+}
+
 /* A chain of random versions, each checked against what it was made from. */
 static struct zone *random_version(unsigned serial, unsigned *seed)
 {
@@ -280,6 +353,8 @@ static void test_random_differences(void **state)
         struct zone *zone = random_version(serial, &seed);
         assert_int_equal(publish(image, zone, previous).whole, previous == NULL);
         assert_holds(image, zone);
+        if (previous != NULL)
+            assert_step(image, previous, zone);
         zone_release(previous);
         previous = zone;
     }
