@@ -448,7 +448,7 @@ int dns_name_from_text(uint8_t out[DNS_NAME_MAX], size_t *out_length, const char
 
 static const uint8_t escape_kinds[256] = {
     THIRTYTWO_OF(2),
-    1, 0, 1, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0, /*  !"#$%&'()*+,-./ */
+    2, 0, 1, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 0, /*  !"#$%&'()*+,-./ */
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, /* 0123456789:;<=>? */
     1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* @ABCDEFGHIJKLMNO */
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, /* PQRSTUVWXYZ[\]^_ */

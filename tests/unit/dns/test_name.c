@@ -166,7 +166,7 @@ static void test_to_text(void **state)
     assert_string_equal(dns_name_text(text, (const uint8_t *)"\15"
                                                              "a.;()\"\\@$ \1\177\377"
                                                              "\1b"),
-                        "a\\.\\;\\(\\)\\\"\\\\\\@\\$\\ \\001\\127\\255.b.");
+                        "a\\.\\;\\(\\)\\\"\\\\\\@\\$\\032\\001\\127\\255.b.");
     assert_string_equal(dns_name_text(text, (const uint8_t *)"\14*-_aAzZ09/`{"
                                                              "\11"
                                                              "abcdefghi"),

@@ -281,8 +281,8 @@ static void test_quotes(void **state)
 static void test_escapes(void **state)
 {
     check("a\\.b 300 A 192.0.2.1\n", "a\\.b.example. 300 A 192.0.2.1\n");
-    check("a\\032b 300 A 192.0.2.1\n", "a\\ b.example. 300 A 192.0.2.1\n");
-    check("a\\ b\\; 300 A 192.0.2.1\n", "a\\ b\\;.example. 300 A 192.0.2.1\n");
+    check("a\\032b 300 A 192.0.2.1\n", "a\\032b.example. 300 A 192.0.2.1\n");
+    check("a\\ b\\; 300 A 192.0.2.1\n", "a\\032b\\;.example. 300 A 192.0.2.1\n");
     check("\\$a 300 A 192.0.2.1\n", "\\$a.example. 300 A 192.0.2.1\n");
     check("\\@ 300 A 192.0.2.1\n", "\\@.example. 300 A 192.0.2.1\n");
     check("a 300 TXT \\\"b\\\"  c\\;;d\n", "a.example. 300 TXT \"\\\"b\\\"\" \"c;\"\n");
