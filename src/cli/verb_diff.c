@@ -18,7 +18,12 @@ struct diff {
     size_t removed, added;
     size_t pending; /* octets of the update that is being collected */
     bool as_json, as_update;
-    struct base_buf held; /* removals of NS at the apex, until the additions are out */
+    /* An update is applied in the order of its lines. Those of one name wait here: additions until
+     * all removals are out, since no server adds data beside a CNAME that is still there; and
+     * removals of NS at the apex until the additions are out, since a server ignores the removal of
+     * the last one (RFC 2136 sections 3.4.2.2 and 3.4.2.4). */
+    struct base_buf additions, last_removals;
+    const uint8_t *owner; /* whose lines wait; NULL: there are none */
 };
 
 /* Gives the text away from time to time, so that a large difference needs no large memory. */
@@ -61,12 +66,14 @@ static void begin_update(struct diff *diff)
     base_buf_printf(&diff->buf, "zone %s\n", dns_name_text(name, diff->to->apex));
 }
 
-/* An update is applied in the order of its lines, and a server ignores the removal of the last NS
- * at the apex (RFC 2136 section 7.13): there the additions go first. */
-static void release_held(struct diff *diff)
+static void release_waiting(struct diff *diff)
 {
-    base_buf_append(&diff->buf, diff->held.data, diff->held.length);
-    base_buf_reset(&diff->held);
+    base_buf_append(&diff->buf, diff->additions.data, diff->additions.length);
+    base_buf_append(&diff->buf, diff->last_removals.data, diff->last_removals.length);
+    if (diff->additions.error != BASE_OK || diff->last_removals.error != BASE_OK)
+        diff->buf.error = BASE_ENOMEM;
+    base_buf_reset(&diff->additions);
+    base_buf_reset(&diff->last_removals);
 }
 
 /* Is the same rdata in the other zone, so that only the TTL changes? Then the addition alone does
@@ -88,19 +95,23 @@ static void add_update(struct diff *diff, enum zone_change change, const uint8_t
     char name[DNS_NAME_TEXT], type[DNS_TYPE_TEXT];
     bool removed = change == ZONE_REMOVED;
     bool apex_ns = rr->type == DNS_TYPE_NS && dns_name_equal(owner, diff->to->apex);
-    if (!apex_ns)
-        release_held(diff);
+    if (diff->owner == NULL || !dns_name_equal(diff->owner, owner))
+        release_waiting(diff);
+    diff->owner = owner;
     /* An added SOA replaces the one that is there. */
     if (removed && rr->type == DNS_TYPE_SOA)
         return;
     if (removed && only_ttl_changes(diff->to, owner, rr))
         return;
     if (!apex_ns && diff->pending > UPDATE_MAX) {
+        release_waiting(diff);
         base_buf_text(&diff->buf, "send\n");
         begin_update(diff);
         diff->pending = 0;
     }
-    struct base_buf *out = removed && apex_ns ? &diff->held : &diff->buf;
+    struct base_buf *out = &diff->additions;
+    if (removed)
+        out = apex_ns ? &diff->last_removals : &diff->buf;
     if (removed) {
         base_buf_printf(out, "update delete %s IN %s ", dns_name_text(name, owner),
                         dns_type_text(type, rr->type));
@@ -145,7 +156,7 @@ static int compare(struct diff *diff, const struct zone *from, const struct zone
     if (error != BASE_OK)
         return error;
     if (diff->as_update) {
-        release_held(diff);
+        release_waiting(diff);
         base_buf_text(&diff->buf, "send\n");
         if (diff->removed + diff->added == 0)
             base_buf_reset(&diff->buf);
@@ -197,7 +208,8 @@ static int run(struct cli_call *call)
         return cli_usage_error(call->verb, "only one of the two can be standard input");
     struct diff diff = {.call = call};
     base_buf_init(&diff.buf, SIZE_MAX / 2);
-    base_buf_init(&diff.held, SIZE_MAX / 2);
+    base_buf_init(&diff.additions, SIZE_MAX / 2);
+    base_buf_init(&diff.last_removals, SIZE_MAX / 2);
     call->json |= cli_chosen(call, "as", "json");
     diff.as_json = call->json;
     diff.as_update = !call->json && cli_chosen(call, "as", "update");
@@ -216,7 +228,8 @@ static int run(struct cli_call *call)
     zone_release(zones[0]);
     zone_release(zones[1]);
     base_buf_free(&diff.buf);
-    base_buf_free(&diff.held);
+    base_buf_free(&diff.additions);
+    base_buf_free(&diff.last_removals);
     return code;
 }
 
