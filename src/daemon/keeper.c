@@ -28,7 +28,7 @@ struct kept {
     base_time next; /* when it is due without a change; 0: never */
     bool changed;   /* the file is not the one that the last job read */
     bool busy;      /* a job runs */
-    bool gone;      /* the file was removed */
+    bool gone;      /* the file was removed while a job ran */
 };
 
 struct keeper {
@@ -144,7 +144,7 @@ static void free_running(struct running_job *running)
     free(running);
 }
 
-static void retire(struct keeper *keeper, const struct kept *kept);
+static void forget(struct keeper *keeper, struct kept *kept);
 static void run_due(struct keeper *keeper);
 
 static void work_done(uv_work_t *work, int status)
@@ -158,10 +158,10 @@ static void work_done(uv_work_t *work, int status)
         keeper->refused++;
     kept->busy = false;
     kept->next = running->job.next;
-    if (kept->gone) {
-        retire(keeper, kept);
-        free_kept(kept);
-    }
+    if (kept->gone)
+        forget(keeper, kept);
+    else if (kept->changed)
+        schedule(keeper, 0); /* the file changed again meanwhile */
     free_running(running);
     run_due(keeper);
 }
@@ -265,6 +265,22 @@ static void retire(struct keeper *keeper, const struct kept *kept)
     free(to);
 }
 
+/* Takes a zone out of the table whose file was removed while its job ran. The list of what is due
+ * has passed it, since it was busy. */
+static void forget(struct keeper *keeper, struct kept *kept)
+{
+    size_t at = 0;
+    while (at < keeper->count && keeper->zones[at] != kept)
+        at++;
+    if (at < keeper->count) {
+        keeper->count--;
+        memmove((void *)&keeper->zones[at], (void *)&keeper->zones[at + 1],
+                (keeper->count - at) * sizeof(struct kept *));
+    }
+    retire(keeper, kept);
+    free_kept(kept);
+}
+
 /* Makes the state of a zone follow what the directory holds. NULL: no memory. */
 static struct kept *follow(struct kept *kept, const struct source_file *file)
 {
@@ -275,6 +291,7 @@ static struct kept *follow(struct kept *kept, const struct source_file *file)
         memcpy(kept->zone, file->zone, sizeof(kept->zone));
         kept->changed = true;
     }
+    kept->gone = false; /* the file may have come back before the job was done */
     if (kept->source == NULL || strcmp(kept->source, file->path) != 0 ||
         !source_fingerprint_equal(&kept->fingerprint, &file->fingerprint)) {
         char *source = strdup(file->path);
@@ -288,20 +305,21 @@ static struct kept *follow(struct kept *kept, const struct source_file *file)
     return kept;
 }
 
-static void drop(struct keeper *keeper, struct kept *kept)
+/* The file of a zone is gone. True when the zone stays in the table until its job is done. */
+static bool drop(struct keeper *keeper, struct kept *kept)
 {
-    if (kept->busy) {
-        kept->gone = true;
-        return;
-    }
+    kept->gone = kept->busy;
+    if (kept->busy)
+        return true;
     retire(keeper, kept);
     free_kept(kept);
+    return false;
 }
 
 /* Merges what the directory holds with what is known; both are in canonical order. */
 static void merge(struct keeper *keeper, const struct source_directory *directory)
 {
-    struct kept **zones = calloc(directory->count + 1, sizeof(struct kept *));
+    struct kept **zones = calloc(directory->count + keeper->count + 1, sizeof(struct kept *));
     if (zones == NULL)
         return;
     size_t old = 0, count = 0;
@@ -309,15 +327,20 @@ static void merge(struct keeper *keeper, const struct source_directory *director
         const struct source_file *file = &directory->files[i];
         int order = -1;
         while (old < keeper->count &&
-               (order = dns_name_compare(keeper->zones[old]->zone, file->zone)) < 0)
-            drop(keeper, keeper->zones[old++]);
+               (order = dns_name_compare(keeper->zones[old]->zone, file->zone)) < 0) {
+            if (drop(keeper, keeper->zones[old]))
+                zones[count++] = keeper->zones[old];
+            old++;
+        }
         bool known = old < keeper->count && order == 0;
         struct kept *kept = follow(known ? keeper->zones[old++] : NULL, file);
         if (kept != NULL)
             zones[count++] = kept;
     }
-    while (old < keeper->count)
-        drop(keeper, keeper->zones[old++]);
+    for (; old < keeper->count; old++) {
+        if (drop(keeper, keeper->zones[old]))
+            zones[count++] = keeper->zones[old];
+    }
     free((void *)keeper->zones);
     keeper->zones = zones;
     keeper->count = count;

@@ -61,7 +61,8 @@ int dns_name_from_wire(const uint8_t *message, size_t length, size_t *at, uint8_
 int dns_name_from_text(uint8_t out[DNS_NAME_MAX], size_t *out_length, const char *text,
                        size_t length, const uint8_t *origin);
 /* Writes the absolute presentation format with final dot, no NUL; returns the characters. Octets
- * outside of printable ASCII become \DDD; . ; ( ) " \ @ $ and space in a label are escaped. */
+ * outside of printable ASCII and spaces in a label become \DDD (tools split lines at spaces);
+ * . ; ( ) " \ @ $ get a backslash. */
 size_t dns_name_to_text(char out[DNS_NAME_TEXT], const uint8_t *name);
 /* The same, NUL-terminated, returned. */
 const char *dns_name_text(char out[DNS_NAME_TEXT], const uint8_t *name);

@@ -141,6 +141,32 @@ def test_killed_in_the_middle_loses_nothing(place):
         verify(path)
 
 
+def test_a_file_that_comes_back_during_its_job(place):
+    """As some editors and checkouts do it: removed, and written anew. Nothing must go aside."""
+    policy = place / "policy"
+    policy.write_text("keys:\n  algorithm: RSASHA256\n  rsa-bits: 4096\n")
+    many = "".join(f"h{i} A 192.0.2.{i % 250}\n" for i in range(300))
+    for other in (place / "zones").iterdir():
+        other.unlink()  # nothing else keeps the workers busy
+    write_zone(place, "slow.example", more=many)
+    daemon = Daemon(place, "--policy", policy)
+    try:
+        time.sleep(0.5)
+        (place / "zones/slow.example.zone").unlink()
+        time.sleep(0.5)
+        write_zone(place, "slow.example", last=81, more=many)
+        deadline = time.monotonic() + 60
+        while "192.0.2.81" not in (daemon.signed("slow.example").read_text()
+                                   if daemon.signed("slow.example").exists() else ""):
+            assert time.monotonic() < deadline, daemon.log.read_text()
+            time.sleep(0.1)
+        time.sleep(1)
+        verify(daemon.signed("slow.example"))
+        assert not list((place / "data/removed").iterdir())
+    finally:
+        daemon.end()
+
+
 def test_full_disk_keeps_the_last_good_version(place):
     if os.geteuid() != 0:
         pytest.skip("only root can make a small file system")
