@@ -2,8 +2,9 @@
  * Times answers, without sockets: an image of a signed zone, and questions of which a part is for
  * names that do not exist:
  *     bench_answer DIRECTORY ORIGIN [FILE] [--cache N] [--missing PERCENT] [--count N] [--plain]
- * With FILE the zone is published first; without it the image is used as it is. Questions are made
- * beforehand, in random order, and answered in batches of 32 with a renewal before each.
+ * With FILE the zone is published first, and then with one record more, as a difference; without it
+ * the image is used as it is. Questions are made beforehand, in random order, and answered in
+ * batches of 32 with a renewal before each.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -34,6 +35,55 @@ static void fail(const char *what, int error)
     exit(1);
 }
 
+static bool keep_others(void *context, const struct zone_node *node, const struct zone_rrset *rrset)
+{
+    return rrset->type != DNS_TYPE_SOA;
+}
+
+/* The zone with the next serial and one record more. */
+static struct zone *change(struct zone *zone)
+{
+    static const uint8_t owner_label[] = "\14kenter-bench", text[] = "\5bench";
+    uint8_t owner[DNS_NAME_MAX + sizeof(owner_label)], soa[65535];
+    size_t length = zone->soa->length;
+    struct zone_batch_writer writer;
+    struct zone *changed;
+    struct base_findings findings;
+    memcpy(owner, owner_label, sizeof(owner_label) - 1);
+    memcpy(owner + sizeof(owner_label) - 1, zone->apex, dns_name_length(zone->apex));
+    memcpy(soa, zone->soa->rdata, length);
+    base_store_u32(soa + length - 20, zone->serial + 1);
+    base_findings_init(&findings, 10);
+    int error = zone_batch_writer_init(&writer, zone->apex);
+    if (error == BASE_OK)
+        error = zone_batch_add(&writer, zone->apex, DNS_TYPE_SOA, zone->soa->ttl, soa, length);
+    if (error == BASE_OK)
+        error = zone_batch_add(&writer, owner, DNS_TYPE_TXT, 300, text, sizeof(text) - 1);
+    struct zone_compose compose = {.base = zone, .keep = keep_others, .extra = writer.batch};
+    if (error == BASE_OK)
+        error = zone_compose(&compose, &findings, &changed);
+    if (error != BASE_OK)
+        fail("change", error);
+    base_findings_free(&findings);
+    return changed;
+}
+
+/* Publishes a change of one record. */
+static void publish_change(struct image *image, struct zone *zone)
+{
+    struct zone *changed = change(zone);
+    struct image_published published;
+    struct image_publish request = {
+        .zone = changed, .previous = zone, .history_bytes = 1 << 20, .history_versions = 10};
+    uint64_t start = base_clock_monotonic();
+    int error = image_publish(image, &request, &published);
+    if (error != BASE_OK)
+        fail("publish a change", error);
+    printf("published a change of %zu names%s in %.3f ms\n", published.names_written,
+           published.whole ? " (whole)" : "", (double)(base_clock_monotonic() - start) / 1e6);
+    zone_release(changed);
+}
+
 static void publish(struct image *image, const char *origin, const char *path)
 {
     uint8_t apex[DNS_NAME_MAX];
@@ -54,6 +104,7 @@ static void publish(struct image *image, const char *origin, const char *path)
         fail("publish", error);
     printf("published %zu names in %.3f s\n", published.names_written,
            (double)(base_clock_monotonic() - start) / 1e9);
+    publish_change(image, zone);
     base_findings_free(&findings);
     zone_release(zone);
 }
