@@ -68,19 +68,34 @@ static struct zone *change(struct zone *zone)
     return changed;
 }
 
-/* Publishes a change of one record. */
-static void publish_change(struct image *image, struct zone *zone)
+/* Publishes a change of one record, found by comparison or known. */
+static void publish_change(struct image *image, struct zone *zone, bool known)
 {
     struct zone *changed = change(zone);
+    uint8_t owner[DNS_NAME_MAX + 16];
+    memcpy(owner, "\14kenter-bench", 13);
+    memcpy(owner + 13, zone->apex, dns_name_length(zone->apex));
+    const uint8_t *const touched[] = {zone->apex, owner};
     struct image_published published;
-    struct image_publish request = {
-        .zone = changed, .previous = zone, .history_bytes = 1 << 20, .history_versions = 10};
+    struct image_publish request = {.zone = changed,
+                                    .previous = zone,
+                                    .touched = known ? touched : NULL,
+                                    .touched_count = 2,
+                                    .history_bytes = 1 << 20,
+                                    .history_versions = 10};
     uint64_t start = base_clock_monotonic();
     int error = image_publish(image, &request, &published);
     if (error != BASE_OK)
         fail("publish a change", error);
-    printf("published a change of %zu names%s in %.3f ms\n", published.names_written,
-           published.whole ? " (whole)" : "", (double)(base_clock_monotonic() - start) / 1e6);
+    printf("published a change of %zu names, %s, in %.3f ms\n", published.names_written,
+           published.whole ? "whole"
+           : known         ? "known"
+                           : "compared",
+           (double)(base_clock_monotonic() - start) / 1e6);
+    request = (struct image_publish){.zone = zone};
+    error = image_publish(image, &request, NULL);
+    if (error != BASE_OK)
+        fail("publish", error);
     zone_release(changed);
 }
 
@@ -104,7 +119,8 @@ static void publish(struct image *image, const char *origin, const char *path)
         fail("publish", error);
     printf("published %zu names in %.3f s\n", published.names_written,
            (double)(base_clock_monotonic() - start) / 1e9);
-    publish_change(image, zone);
+    publish_change(image, zone, false);
+    publish_change(image, zone, true);
     base_findings_free(&findings);
     zone_release(zone);
 }

@@ -40,6 +40,10 @@ int image_discard(const char *directory);
 struct image_publish {
     struct zone *zone;     /* signed, or not */
     struct zone *previous; /* what the image holds now, or NULL when the caller does not have it */
+    /* With `previous`: the names at which the two may differ, each once; nothing else is looked at,
+     * so that the work does not grow with the zone. NULL: everything is compared. */
+    const uint8_t *const *touched;
+    size_t touched_count;
     base_time now;
     base_time earliest_expiry; /* of any signature; 0: none */
     base_time next_resign;     /* 0: never */
@@ -53,7 +57,8 @@ struct image_published {
 };
 
 /* Publishes a version: one commit, or part of the one begun. On failure the image is as before.
- * BASE_ESPACE: map or disk is full. BASE_EINVAL: no SOA, an NSEC3 record whose owner is no hash, or
+ * BASE_ESPACE: map or disk is full. BASE_EINVAL: no SOA, an NSEC3 record whose owner is no hash,
+ * names that differ are missing in `touched`, or
  * the image is not open for writing.
  * BASE_ENOMEM, BASE_EIO. `published` may be NULL. */
 int image_publish(struct image *image, const struct image_publish *publish,

@@ -19,6 +19,7 @@ struct publication {
     struct base_buf after;
     struct image_step step;
     size_t written;
+    bool silent; /* no history: values change, but not the records */
 };
 
 /* --- numbers in the database of general things --- */
@@ -221,6 +222,8 @@ static int update_node(struct publication *publication, const struct zone_node *
         if (error != BASE_OK)
             return error;
     }
+    if (publication->silent)
+        return BASE_OK;
     return zone_diff_node(from, old, to, new, &(struct zone_diff_options){0}, visit_change,
                           publication);
 }
@@ -255,6 +258,92 @@ static int merge(struct publication *publication)
     return error;
 }
 
+/* --- a difference of which the names are known --- */
+
+/* As image_occlusion_next, for one name. */
+static uint8_t occluder_of(const struct zone *zone, const uint8_t *name)
+{
+    unsigned labels = dns_name_labels(name) - zone->apex_labels;
+    for (unsigned depth = 0; depth <= labels; depth++) {
+        const struct zone_node *node = zone_find(zone, dns_name_parent(name, labels - depth), NULL);
+        if (node != NULL && (node->flags & (ZONE_CUT | ZONE_DNAME)) != 0)
+            return (uint8_t)(depth + 1);
+    }
+    return 0;
+}
+
+static int update_name(struct publication *publication, const uint8_t *name)
+{
+    const struct zone *from = publication->request->previous, *to = publication->request->zone;
+    const struct zone_node *old = zone_find(from, name, NULL), *new = zone_find(to, name, NULL);
+    if (old == NULL && new == NULL)
+        return BASE_OK;
+    return update_node(publication, old, old != NULL ? occluder_of(from, name) : 0, new,
+                       new != NULL ? occluder_of(to, name) : 0);
+}
+
+/* The names below one that are in both zones: what is in one of them only is touched itself. */
+static int update_below(struct publication *publication, const uint8_t *name)
+{
+    const struct zone *from = publication->request->previous, *to = publication->request->zone;
+    const struct zone_node *before;
+    zone_find(to, name, &before);
+    size_t i = before != NULL ? (size_t)(before - to->nodes) + 1 : 0;
+    int error = BASE_OK;
+    for (; error == BASE_OK && i < to->node_count && dns_name_within(to->nodes[i].name, name);
+         i++) {
+        if (zone_find(from, to->nodes[i].name, NULL) != NULL)
+            error = update_name(publication, to->nodes[i].name);
+    }
+    return error;
+}
+
+static unsigned occludes(const struct zone *zone, const uint8_t *name)
+{
+    const struct zone_node *node = zone_find(zone, name, NULL);
+    return node != NULL ? node->flags & (ZONE_CUT | ZONE_DNAME) : 0;
+}
+
+static size_t count_records(const struct zone *zone, const uint8_t *name)
+{
+    const struct zone_node *node = zone_find(zone, name, NULL);
+    size_t count = 0;
+    for (unsigned i = 0; node != NULL && i < node->rrset_count; i++)
+        count += zone->rrsets[node->first_rrset + i].count;
+    return count;
+}
+
+/* Updates the names that the caller knows to have changed. */
+static int merge_touched(struct publication *publication)
+{
+    const struct image_publish *request = publication->request;
+    const struct zone *from = request->previous, *to = request->zone;
+    size_t old_records = from->rr_count, new_records = to->rr_count;
+    for (size_t i = 0; i < request->touched_count; i++) {
+        const uint8_t *name = request->touched[i];
+        if (!dns_name_within(name, to->apex))
+            return BASE_EINVAL;
+        int error = update_name(publication, name);
+        if (error != BASE_OK)
+            return error;
+        old_records -= count_records(from, name);
+        new_records -= count_records(to, name);
+    }
+    /* Cuts that come and go change what all below them is. */
+    for (size_t i = 0; i < request->touched_count; i++) {
+        const uint8_t *name = request->touched[i];
+        if (occludes(from, name) == occludes(to, name))
+            continue;
+        publication->silent = true;
+        int error = update_below(publication, name);
+        publication->silent = false;
+        if (error != BASE_OK)
+            return error;
+    }
+    /* The rest of both zones has equally many records, or something was forgotten. */
+    return old_records == new_records ? BASE_OK : BASE_EINVAL;
+}
+
 static int write_difference(struct publication *publication)
 {
     const struct image_publish *request = publication->request;
@@ -265,7 +354,7 @@ static int write_difference(struct publication *publication)
     step->version = publication->zone.version;
     image_step_record(&step->removed, from->apex, from->soa);
     image_step_record(&step->added, to->apex, to->soa);
-    int error = merge(publication);
+    int error = request->touched != NULL ? merge_touched(publication) : merge(publication);
     if (error != BASE_OK || publication->written == 0)
         return error;
     /* Without a new serial there is no way to name the step. */
