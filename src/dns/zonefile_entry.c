@@ -224,7 +224,8 @@ static bool read_type(struct dns_zonefile_parser *parser, const struct dns_token
     int error =
         token->quoted ? BASE_ENOENT : dns_type_from_text(token->text, token->length, &head->type);
     /* Most types have low numbers: no need to ask. */
-    if (error != BASE_OK || ((head->type >= DNS_TYPE_OPT || head->type == 0) && dns_type_is_meta(head->type)))
+    if (error != BASE_OK ||
+        ((head->type >= DNS_TYPE_OPT || head->type == 0) && dns_type_is_meta(head->type)))
         return bad_type(parser, token, error);
     return true;
 }

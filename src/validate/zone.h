@@ -17,7 +17,7 @@ struct validate_zone_options {
     base_time now;
     const struct validate_ds *ds; /* when given, the chain from it must work */
     size_t ds_count;
-    bool legacy;     /* validate algorithms 5 and 7 too */
+    bool legacy; /* validate algorithms 5 and 7 too */
     /* Two keys with one tag, whatever their algorithms, are an error: nothing that is to be
      * published may have them. Otherwise only those of one algorithm are reported, as a warning,
      * since RFC 4034 section 5.3.1 allows them. */
