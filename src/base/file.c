@@ -366,9 +366,7 @@ int base_file_commit(struct base_file_writer *writer)
         error = flush(writer);
     if (error == BASE_OK)
         error = writer->target != NULL ? put_into_place(writer) : finish_straight(writer);
-    int saved = error == BASE_OK ? errno : writer->error_number;
     base_file_abort(writer);
-    errno = saved;
     return error;
 }
 
@@ -376,7 +374,9 @@ void base_file_abort(struct base_file_writer *writer)
 {
     if (writer == NULL)
         return;
+    int saved = writer->error == BASE_OK ? errno : writer->error_number;
     if (writer->aside != NULL && writer->fd >= 0)
         unlink(writer->aside);
     writer_free(writer);
+    errno = saved;
 }

@@ -29,7 +29,8 @@ int base_file_write(struct base_file_writer *writer, const void *data, size_t le
  * before, unless only the last sync failed; then it is replaced, but a crash may still undo that.
  * BASE_ENOMEM. */
 int base_file_commit(struct base_file_writer *writer);
-/* Throws away what was written and frees the writer. NULL is allowed. */
+/* Throws away what was written and frees the writer. NULL is allowed. errno becomes that of the
+ * first write that failed, whichever thread it was on; else it stays. */
 void base_file_abort(struct base_file_writer *writer);
 
 #endif

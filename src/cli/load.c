@@ -65,15 +65,11 @@ int cli_write_zone(struct cli_call *call, const struct zone *zone, const char *p
     if (error == BASE_OK) {
         cli_progress_start(&progress, cli_progress_wanted(call), "writing");
         error = zone_write(zone, &shown, writer);
-        int saved = errno;
         cli_progress_end(&progress);
-        errno = saved;
-        if (error == BASE_OK) {
+        if (error == BASE_OK)
             error = base_file_commit(writer);
-        } else {
+        else
             base_file_abort(writer);
-            errno = saved;
-        }
     }
     if (error == BASE_EIO)
         cli_file_finding(call, FILE_UNWRITABLE, path, "the zone cannot be written");

@@ -185,13 +185,12 @@ static bool publish(struct daemon_job *job, struct material *material)
         error = base_file_commit(writer);
         writer = NULL;
     }
-    int saved = errno;
     base_file_abort(writer);
     if (error != BASE_OK) {
         struct base_place place = {.file = job->published};
         base_findings_add(&job->findings, FILE_UNWRITABLE, &place,
                           "the signed zone could not be stored: %s",
-                          error == BASE_EIO ? strerror(saved) : base_strerror(error));
+                          error == BASE_EIO ? strerror(errno) : base_strerror(error));
     }
     return error == BASE_OK;
 }
