@@ -171,6 +171,7 @@ static int sign(struct signing *signing)
         .keys = signing->keys.keys,
         .key_count = signing->keys.count,
         .previous = signing->previous,
+        .new_keys = cli_flag(call, "new-keys"),
         .now = call->now,
         .threads = call->threads,
         .progress = cli_progress_show,
@@ -320,6 +321,10 @@ const struct cli_verb cli_verb_sign = {
              .kind = CLI_FILE,
              .argument = "FILE",
              .help = "The last signed version, whose good signatures are kept."},
+            {.name = "new-keys",
+             .kind = CLI_FLAG,
+             .help = "Sign although none of the keys is in the previous version: for a zone whose "
+                     "parent has no DS."},
             {.name = "at",
              .kind = CLI_TIME,
              .argument = "TIME",

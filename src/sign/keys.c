@@ -195,6 +195,28 @@ static bool in_previous(const struct sign_job *job, const struct crypto_zone_key
 }
 
 /*
+ * Keys of which none was published before are the sign of an empty or wrong key directory. The DS
+ * at the parent is of the old keys, and caches hold their DNSKEY set: the zone would be bogus for
+ * everybody, so it takes a person to say that this is meant.
+ */
+static int check_continuity(const struct sign_job *job)
+{
+    const struct sign_keys *keys = &job->keys;
+    if (job->previous == NULL || job->request->new_keys ||
+        apex_rrset(job->previous, DNS_TYPE_DNSKEY) == NULL)
+        return BASE_OK;
+    for (size_t i = 0; i < keys->published_count; i++)
+        if (in_previous(job, keys->published[i]))
+            return BASE_OK;
+    char owner[DNS_NAME_TEXT];
+    base_findings_add(job->findings, SIGN_KEYS_ALL_NEW, NULL,
+                      "the previous version of %s was signed with other keys: none of those given "
+                      "is in its DNSKEY set",
+                      dns_name_text(owner, job->zone->apex));
+    return BASE_EREFUSED;
+}
+
+/*
  * Within one algorithm both roles must be filled: every RRset is signed by every algorithm of the
  * DNSKEY set (RFC 4035 section 2.2, RFC 6840 section 5.11). Where one role has no key, the keys of
  * the other take it over, which validators do not mind: to them all are zone keys.
@@ -309,7 +331,9 @@ int sign_choose_keys(struct sign_job *job)
                           dns_name_text(owner, job->zone->apex));
         return BASE_EREFUSED;
     }
-    status = collect_foreign(job);
+    status = check_continuity(job);
+    if (status == BASE_OK)
+        status = collect_foreign(job);
     if (status != BASE_OK)
         return status;
     status = check_collisions(job);

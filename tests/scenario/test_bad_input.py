@@ -404,7 +404,13 @@ def test_previous(place):
     (place / "damaged").write_text(re.sub(r"=$", "", good, flags=re.M))
     (place / "cut").write_text(good[:len(good) // 2])
     (place / "empty").write_text("")
-    for previous in ("example.zone", "other", "foreign", "damaged", "cut", "empty", ".", "missing", "out"):
+    # The key directory of before is not there: new keys would leave the parent's DS behind.
+    result = sign(place, "--previous", place / "foreign", output="next", code=1)
+    result.has("[sign.keys-all-new]")
+    assert not (place / "next").exists()
+    sign(place, "--previous", place / "foreign", "--new-keys", output="next")
+    assert kenter("verify", "-b", place / "next").code == 0
+    for previous in ("example.zone", "other", "damaged", "cut", "empty", ".", "missing", "out"):
         sign(place, "--previous", place / previous, output="next")
         assert kenter("verify", "-b", place / "next").code == 0, previous
     sign(place, "--previous", place / "out", output="out")

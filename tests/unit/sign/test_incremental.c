@@ -171,6 +171,7 @@ static void test_same_tag(void **state)
     struct sign_request request = {.zone = zone,
                                    .policy = &policy,
                                    .keys = &other,
+                                   .new_keys = true,
                                    .key_count = 1,
                                    .previous = first.zone,
                                    .now = NOW};
