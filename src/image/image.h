@@ -186,6 +186,10 @@ static inline uint16_t image_record_length(const uint8_t *record)
 /* Goes over all names of a zone, in canonical order, and then over its NSEC3 records. */
 int image_walk(struct image_reader *reader, const struct image_zone *zone,
                int (*visit)(void *context, const struct image_name *name), void *context);
+/* The same, one name a call, for whoever cannot stay: *stage is 0 at first. Meanwhile the reader is
+ * used for nothing else. BASE_ENOENT: that was all. */
+int image_walk_next(struct image_reader *reader, const struct image_zone *zone, unsigned *stage,
+                    struct image_name *name);
 /* The zone as a whole, to be released by the caller. BASE_ENOMEM; as image_walk. */
 int image_load(struct image_reader *reader, const struct image_zone *zone, unsigned threads,
                struct zone **out);

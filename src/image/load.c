@@ -38,6 +38,29 @@ int image_walk(struct image_reader *reader, const struct image_zone *zone,
     return error == BASE_OK ? walk_part(reader, IMAGE_HASHES, zone->id, visit, context) : error;
 }
 
+int image_walk_next(struct image_reader *reader, const struct image_zone *zone, unsigned *stage,
+                    struct image_name *name)
+{
+    /* For each part a stage before its first name, and one behind. */
+    static const enum image_database parts[] = {IMAGE_NAMES, IMAGE_HASHES};
+    uint8_t octets[4];
+    base_store_u32(octets, zone->id);
+    while (*stage < 4) {
+        bool first = *stage % 2 == 0;
+        MDB_val key = {sizeof(octets), octets}, value;
+        int rc = mdb_cursor_get(reader->cursors[parts[*stage / 2]], &key, &value,
+                                first ? MDB_SET_RANGE : MDB_NEXT);
+        if (rc != 0 && rc != MDB_NOTFOUND)
+            return image_error(rc);
+        if (rc == 0 && key.mv_size >= 4 && base_load_u32(key.mv_data) == zone->id) {
+            *stage += first;
+            return image_value_decode(&value, name);
+        }
+        *stage = (*stage / 2 + 1) * 2;
+    }
+    return BASE_ENOENT;
+}
+
 /* --- a zone in memory --- */
 
 struct load {

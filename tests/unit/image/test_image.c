@@ -86,6 +86,35 @@ static void assert_same_zone(struct zone *a, struct zone *b)
         assert_memory_equal(a->nodes[i].name, b->nodes[i].name, dns_name_length(a->nodes[i].name));
 }
 
+struct walk {
+    struct image_reader *reader;
+    const struct image_zone *zone;
+    unsigned stage;
+};
+
+/* A reader of its own, asked for one name after the other, comes to the same names. */
+static int same_next(void *context, const struct image_name *name)
+{
+    struct walk *walk = context;
+    struct image_name next;
+    assert_int_equal(image_walk_next(walk->reader, walk->zone, &walk->stage, &next), BASE_OK);
+    assert_ptr_equal(next.value, name->value);
+    assert_int_equal(next.rrset_count, name->rrset_count);
+    return BASE_OK;
+}
+
+static void assert_steps(struct image *image, struct image_reader *reader,
+                         const struct image_zone *zone)
+{
+    struct walk walk = {.zone = zone};
+    struct image_name name;
+    assert_int_equal(image_reader_open(image, &walk.reader), BASE_OK);
+    assert_int_equal(image_walk(reader, zone, same_next, &walk), BASE_OK);
+    assert_int_equal(image_walk_next(walk.reader, zone, &walk.stage, &name), BASE_ENOENT);
+    assert_int_equal(image_walk_next(walk.reader, zone, &walk.stage, &name), BASE_ENOENT);
+    image_reader_close(walk.reader);
+}
+
 static void assert_holds(struct image *image, struct zone *zone)
 {
     struct image_reader *reader;
@@ -98,6 +127,7 @@ static void assert_holds(struct image *image, struct zone *zone)
     assert_int_equal(image_load(reader, &found, 1, &loaded), BASE_OK);
     assert_same_zone(zone, loaded);
     zone_release(loaded);
+    assert_steps(image, reader, &found);
     image_reader_close(reader);
 }
 
