@@ -37,7 +37,7 @@ allowed='base: dns:base crypto:base,dns zone:base,dns,crypto net:base,dns,crypto
          sign:base,dns,crypto,zone
          validate:base,dns,crypto,zone image:base,dns,crypto,zone
          serve:base,dns,crypto,zone,image source:base,dns
-         daemon:base,dns,crypto,zone,sign,validate,source
+         daemon:base,dns,crypto,zone,net,sign,validate,image,serve,source
          lib:base,dns,crypto,zone,validate,kenter
          cli:base,dns,crypto,zone,sign,validate'
 for row in $allowed; do

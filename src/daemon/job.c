@@ -132,27 +132,27 @@ static bool sign(struct daemon_job *job, struct material *material)
 
 /* The gate: the independent verifier must accept what the signer made, and go on accepting it until
  * the zone is looked at again. NULL, or why not. */
-static const char *objection(const struct daemon_job *job, const struct material *material,
+static const char *objection(const struct daemon_job *job, const struct zone *zone,
                              struct base_findings *verdict)
 {
     struct validate_zone_options options = {
         .now = job->now, .threads = job->threads, .refuse_collisions = true};
     struct validate_zone_result result;
-    int error = validate_zone(material->signed_zone.zone, &options, verdict, &result);
+    int error = validate_zone(zone, &options, verdict, &result);
     if (error != BASE_OK)
         return base_strerror(error);
     if (base_findings_bad(verdict))
-        return "the independent verifier rejects the new version";
+        return "the independent verifier rejects what should be published";
     if (result.earliest_expiry <= job->next)
-        return "a signature of the new version expires before it would be made anew";
+        return "a signature expires before it would be made anew";
     return NULL;
 }
 
-static bool passes_gate(struct daemon_job *job, struct material *material)
+static bool passes_gate(struct daemon_job *job, const struct zone *zone)
 {
     struct base_findings verdict;
     base_findings_init(&verdict, 20);
-    const char *why_not = objection(job, material, &verdict);
+    const char *why_not = objection(job, zone, &verdict);
     if (why_not != NULL) {
         report(job, GATE_REFUSED, job->source, why_not);
         base_findings_absorb(&job->findings, &verdict);
@@ -195,6 +195,46 @@ static bool publish(struct daemon_job *job, struct material *material)
     return error == BASE_OK;
 }
 
+/* What passed the gate is served. A failure is tried again soon; what was served stays. */
+static void serve(struct daemon_job *job, const struct image_publish *publish)
+{
+    if (job->serving == NULL)
+        return;
+    int error = daemon_serving_publish(job->serving, publish);
+    if (error == BASE_OK)
+        return;
+    base_time again = job->now + RETRY_AFTER;
+    if (job->next == 0 || job->next > again)
+        job->next = again;
+    struct base_place place = {.file = job->published};
+    base_findings_add(&job->findings, SERVING_FAILED, &place,
+                      "serial %u could not be put into the image: %s", publish->zone->serial,
+                      base_strerror(error));
+}
+
+/* The published version is right: does the image have it too? What an earlier run has published
+ * passes the gate again before it gets there. */
+static bool serve_current(struct daemon_job *job, const struct image_publish *publish)
+{
+    if (job->serving == NULL || daemon_serving_holds(job->serving, publish->zone, job->threads))
+        return true;
+    if (!passes_gate(job, publish->zone))
+        return false;
+    serve(job, publish);
+    return true;
+}
+
+/* Nothing new came out, and the image, which may be new, has no version of the zone: the published
+ * one is better than none, if it is good. */
+static void serve_previous(struct daemon_job *job, const struct material *material)
+{
+    if (job->serving == NULL || material->previous == NULL ||
+        daemon_serving_knows(job->serving, job->zone) || !passes_gate(job, material->previous))
+        return;
+    struct image_publish publish = {.zone = material->previous, .now = job->now};
+    serve(job, &publish);
+}
+
 /* Source to published; false leaves what is published as it is. */
 static bool advance(struct daemon_job *job, struct material *material)
 {
@@ -206,13 +246,21 @@ static bool advance(struct daemon_job *job, struct material *material)
     job->signatures_kept = material->signed_zone.signatures_kept;
     job->serial = material->signed_zone.serial;
     job->next = material->signed_zone.next_resign;
+    struct image_publish served = {
+        .zone = material->signed_zone.zone,
+        .now = job->now,
+        .earliest_expiry = material->signed_zone.earliest_expiry,
+        .next_resign = material->signed_zone.next_resign,
+    };
     if (is_published(material)) {
         job->outcome = DAEMON_CURRENT;
-        return true;
+        return serve_current(job, &served);
     }
-    if (!passes_gate(job, material) || !publish(job, material))
+    if (!passes_gate(job, served.zone) || !publish(job, material))
         return false;
     job->outcome = DAEMON_PUBLISHED;
+    served.previous = material->previous;
+    serve(job, &served);
     return true;
 }
 
@@ -229,6 +277,7 @@ void daemon_job_run(struct daemon_job *job)
         job->serial = material.previous != NULL ? material.previous->serial : 0;
         job->next = 0; /* a source with errors is waited for */
         material.may_pass |= material.source != NULL;
+        serve_previous(job, &material);
     }
     if (material.may_pass && (job->next == 0 || job->next > job->now + RETRY_AFTER))
         job->next = job->now + RETRY_AFTER;

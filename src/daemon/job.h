@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/finding.h"
+#include "daemon/serving.h"
 #include "dns/name.h"
 #include "sign/policy.h"
 
@@ -25,6 +26,8 @@ struct daemon_job {
     const struct sign_policy *policy;
     base_time now;
     unsigned threads;
+    struct daemon_serving
+        *serving; /* which is given what passed the gate; NULL: nothing is served */
     /* out */
     enum daemon_outcome outcome;
     bool last_good;  /* the source was unusable, the last good content was re-signed */

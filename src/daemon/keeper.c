@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/thread.h"
 #include "daemon/job.h"
+#include "daemon/serving.h"
 #include "source/directory.h"
 
 #include <errno.h>
@@ -34,8 +35,10 @@ struct kept {
 struct keeper {
     const struct daemon_options *options;
     struct sign_policy policy;
-    char *keys, *published, *removed; /* directories, owned */
-    struct kept **zones;              /* in canonical order */
+    char *keys, *published, *removed, *image; /* directories, owned */
+    struct daemon_serving *serving;           /* NULL: nothing is served */
+    bool cleared;        /* the image has been rid of zones that have no file any more */
+    struct kept **zones; /* in canonical order */
     size_t count;
     struct kept **due; /* what the last look found due, in order */
     size_t due_count, due_next;
@@ -56,6 +59,15 @@ struct running_job {
     struct kept *kept;
     char *source, *published, *keys;
     struct daemon_job job;
+};
+
+/* A zone that is taken out of the image. */
+struct removal {
+    uv_work_t work;
+    struct keeper *keeper;
+    uint8_t zone[DNS_NAME_MAX];
+    char *published;
+    int error;
 };
 
 static void schedule(struct keeper *keeper, uint64_t milliseconds);
@@ -147,6 +159,23 @@ static void free_running(struct running_job *running)
 static void forget(struct keeper *keeper, struct kept *kept);
 static void run_due(struct keeper *keeper);
 
+/* The zone in the table; NULL when it is not there. */
+static struct kept *find_kept(const struct keeper *keeper, const uint8_t *zone)
+{
+    size_t low = 0, high = keeper->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = dns_name_compare(keeper->zones[middle]->zone, zone);
+        if (order == 0)
+            return keeper->zones[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
 static void work_done(uv_work_t *work, int status)
 {
     struct running_job *running = work->data;
@@ -190,6 +219,7 @@ static bool start_job(struct keeper *keeper, struct kept *kept, unsigned threads
     running->job.policy = &keeper->policy;
     running->job.now = base_clock_now();
     running->job.threads = threads;
+    running->job.serving = keeper->serving;
     running->work.data = running;
     if (uv_queue_work(&keeper->loop, &running->work, work_in_thread, work_done) != 0) {
         free_running(running);
@@ -249,13 +279,64 @@ static void run_due(struct keeper *keeper)
         schedule(keeper, keeper->next > now ? (uint64_t)(keeper->next - now) * 1000 : 0);
 }
 
+static void remove_in_thread(uv_work_t *work)
+{
+    struct removal *removal = work->data;
+    removal->error =
+        daemon_serving_remove(removal->keeper->serving, removal->zone, removal->published);
+}
+
+static void free_removal(struct removal *removal)
+{
+    free(removal->published);
+    free(removal);
+}
+
+static void remove_done(uv_work_t *work, int status)
+{
+    struct removal *removal = work->data;
+    struct keeper *keeper = removal->keeper;
+    keeper->running--;
+    char name[DNS_NAME_TEXT];
+    dns_name_text(name, removal->zone);
+    if (removal->error == BASE_OK)
+        LOG(keeper, INFO, "%s: is not served any more", name);
+    else
+        LOG(keeper, ERROR, "%s: goes on being served until the next start: %s", name,
+            base_strerror(removal->error));
+    free_removal(removal);
+    run_due(keeper);
+}
+
+/* Takes a zone out of the image, in a thread: it may be large, or the writer busy. */
+static void stop_serving(struct keeper *keeper, const uint8_t *zone)
+{
+    if (keeper->serving == NULL)
+        return;
+    struct removal *removal = calloc(1, sizeof(*removal));
+    if (removal != NULL)
+        removal->published = zone_path(keeper->published, zone, ".zone");
+    if (removal == NULL || removal->published == NULL) {
+        LOG(keeper, ERROR, "no memory: a removed zone goes on being served until the next start");
+        free(removal);
+        return;
+    }
+    removal->keeper = keeper;
+    memcpy(removal->zone, zone, dns_name_length(zone));
+    removal->work.data = removal;
+    if (uv_queue_work(&keeper->loop, &removal->work, remove_in_thread, remove_done) == 0)
+        keeper->running++;
+    else
+        free_removal(removal);
+}
+
 /* The file of a zone was removed: what was published goes aside, so that nothing is lost. */
-static void retire(struct keeper *keeper, const struct kept *kept)
+static void retire(struct keeper *keeper, const uint8_t *zone)
 {
     char name[DNS_NAME_TEXT];
-    dns_name_text(name, kept->zone);
-    char *from = zone_path(keeper->published, kept->zone, ".zone");
-    char *to = zone_path(keeper->removed, kept->zone, ".zone");
+    dns_name_text(name, zone);
+    char *from = zone_path(keeper->published, zone, ".zone");
+    char *to = zone_path(keeper->removed, zone, ".zone");
     if (from != NULL && to != NULL && rename(from, to) == 0)
         LOG(keeper, WARNING,
             "%s: its file is gone; the signed zone was moved to %s. If the parent still has a DS, "
@@ -263,6 +344,27 @@ static void retire(struct keeper *keeper, const struct kept *kept)
             name, to);
     free(from);
     free(to);
+    stop_serving(keeper, zone);
+}
+
+static int retire_stranger(void *context, const struct image_zone *zone)
+{
+    struct keeper *keeper = context;
+    if (find_kept(keeper, zone->apex) == NULL)
+        retire(keeper, zone->apex);
+    return BASE_OK;
+}
+
+/* Once after a start: files may have been removed while nobody looked. */
+static void clear_image(struct keeper *keeper)
+{
+    if (keeper->serving == NULL || keeper->cleared)
+        return;
+    int error = daemon_serving_list(keeper->serving, retire_stranger, keeper);
+    if (error != BASE_OK)
+        LOG(keeper, ERROR, "the zones of %s cannot be listed: %s", keeper->image,
+            base_strerror(error));
+    keeper->cleared = true;
 }
 
 /* Takes a zone out of the table whose file was removed while its job ran. The list of what is due
@@ -277,7 +379,7 @@ static void forget(struct keeper *keeper, struct kept *kept)
         memmove((void *)&keeper->zones[at], (void *)&keeper->zones[at + 1],
                 (keeper->count - at) * sizeof(struct kept *));
     }
-    retire(keeper, kept);
+    retire(keeper, kept->zone);
     free_kept(kept);
 }
 
@@ -311,17 +413,19 @@ static bool drop(struct keeper *keeper, struct kept *kept)
     kept->gone = kept->busy;
     if (kept->busy)
         return true;
-    retire(keeper, kept);
+    retire(keeper, kept->zone);
     free_kept(kept);
     return false;
 }
 
-/* Merges what the directory holds with what is known; both are in canonical order. */
-static void merge(struct keeper *keeper, const struct source_directory *directory)
+/* Merges what the directory holds with what is known; both are in canonical order.
+ * False: no memory for all of it. */
+static bool merge(struct keeper *keeper, const struct source_directory *directory)
 {
     struct kept **zones = calloc(directory->count + keeper->count + 1, sizeof(struct kept *));
     if (zones == NULL)
-        return;
+        return false;
+    bool all = true;
     size_t old = 0, count = 0;
     for (size_t i = 0; i < directory->count; i++) {
         const struct source_file *file = &directory->files[i];
@@ -336,6 +440,7 @@ static void merge(struct keeper *keeper, const struct source_directory *director
         struct kept *kept = follow(known ? keeper->zones[old++] : NULL, file);
         if (kept != NULL)
             zones[count++] = kept;
+        all &= kept != NULL;
     }
     for (; old < keeper->count; old++) {
         if (drop(keeper, keeper->zones[old]))
@@ -344,6 +449,7 @@ static void merge(struct keeper *keeper, const struct source_directory *director
     free((void *)keeper->zones);
     keeper->zones = zones;
     keeper->count = count;
+    return all;
 }
 
 static void look(struct keeper *keeper)
@@ -354,7 +460,8 @@ static void look(struct keeper *keeper)
     keeper->unlisted =
         source_directory_scan(keeper->options->zones, &findings, &directory) != BASE_OK;
     if (!keeper->unlisted) {
-        merge(keeper, &directory);
+        if (merge(keeper, &directory))
+            clear_image(keeper);
         source_directory_free(&directory);
     }
     log_findings(keeper, &findings);
@@ -439,8 +546,10 @@ static bool make_places(struct keeper *keeper)
     keeper->keys = join(data, "keys");
     keeper->published = join(data, "signed");
     keeper->removed = join(data, "removed");
+    keeper->image = join(data, "image");
     return keeper->keys != NULL && keeper->published != NULL && keeper->removed != NULL &&
-           make_directory(keeper, data, 0755) && make_directory(keeper, keeper->keys, 0700) &&
+           keeper->image != NULL && make_directory(keeper, data, 0755) &&
+           make_directory(keeper, keeper->keys, 0700) &&
            make_directory(keeper, keeper->published, 0755) &&
            make_directory(keeper, keeper->removed, 0755);
 }
@@ -483,19 +592,45 @@ static void close_loop(struct keeper *keeper)
     uv_loop_close(&keeper->loop);
 }
 
+static bool start_serving(struct keeper *keeper)
+{
+    const struct daemon_options *options = keeper->options;
+    if (options->listen_count == 0)
+        return true;
+    struct daemon_serving_options serving = {
+        .directory = keeper->image,
+        .listen = options->listen,
+        .listen_count = options->listen_count,
+        .transfer = options->transfer,
+        .transfer_count = options->transfer_count,
+        .threads = options->threads,
+        .log = options->log,
+    };
+    return daemon_serving_open(&serving, &keeper->serving) == BASE_OK;
+}
+
+/* Keeps until the end; the exit code. */
+static int run(struct keeper *keeper)
+{
+    const struct daemon_options *options = keeper->options;
+    if (!start_serving(keeper))
+        return 3;
+    LOG(keeper, INFO, "keeping the zones of %s signed in %s", options->zones, keeper->published);
+    schedule(keeper, 0);
+    uv_run(&keeper->loop, UV_RUN_DEFAULT);
+    if (options->once && keeper->unlisted)
+        return 3;
+    return options->once && keeper->refused > 0 ? 1 : 0;
+}
+
 int daemon_keep(const struct daemon_options *options)
 {
     struct keeper keeper = {.options = options, .at_most = base_thread_count(options->threads)};
     int code = 3;
     if (load_policy(&keeper) && make_places(&keeper) && open_loop(&keeper)) {
-        LOG(&keeper, INFO, "keeping the zones of %s signed in %s", options->zones,
-            keeper.published);
-        schedule(&keeper, 0);
-        uv_run(&keeper.loop, UV_RUN_DEFAULT);
+        code = run(&keeper);
         close_loop(&keeper);
-        code = options->once && keeper.refused > 0 ? 1 : 0;
-        if (options->once && keeper.unlisted)
-            code = 3;
+        daemon_serving_close(keeper.serving);
     }
     for (size_t i = 0; i < keeper.count; i++)
         free_kept(keeper.zones[i]);
@@ -504,5 +639,6 @@ int daemon_keep(const struct daemon_options *options)
     free(keeper.keys);
     free(keeper.published);
     free(keeper.removed);
+    free(keeper.image);
     return code;
 }

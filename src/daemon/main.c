@@ -17,11 +17,17 @@ static const char help[] =
     "can serve it from. Edits are seen at once and signed as a difference; signatures are made "
     "anew\n"
     "before they expire. A broken file keeps the last good version published and re-signed.\n"
+    "With --listen, kenterd answers queries for the zones itself.\n"
     "\n"
     "  --zones DIR          the zone files (required)\n"
-    "  --data DIR           where keys/, signed/ and removed/ are kept (default: var)\n"
+    "  --data DIR           where keys/, signed/, removed/ and image/ are kept (default: var)\n"
+    "  --listen ADDRESS     serve the zones on this address, 192.0.2.1 or [2001:db8::1]@5300, by\n"
+    "                       UDP and TCP; port 53 if none is given; may be given again\n"
+    "  --allow-transfer NET who may transfer zones, 192.0.2.0/24; may be given again (default: "
+    "only\n"
+    "                       this machine)\n"
     "  --policy FILE        signing policy (default: built in, see docs/policy.md)\n"
-    "  --threads N          workers (default: one per CPU)\n"
+    "  --threads N          workers, of signing and of answering (default: one per CPU)\n"
     "  --once               do what is due now, then end; 1 when a zone was refused\n"
     "  --log-format FORMAT  text or json (default: text), on standard error\n"
     "  --log-level LEVEL    debug, info, warning or error (default: info)\n"
@@ -30,13 +36,27 @@ static const char help[] =
     "Signals: SIGHUP reads the policy again and looks at every zone, SIGTERM ends.\n"
     "\n"
     "Example:\n"
-    "  kenterd --zones /etc/zones --data /var/lib/kenter\n";
+    "  kenterd --zones /etc/zones --data /var/lib/kenter --listen 192.0.2.53\n";
 
-enum option_code { ZONES = 1, DATA, POLICY, THREADS, ONCE, FORMAT, LEVEL, VERSION, HELP };
+enum option_code {
+    ZONES = 1,
+    DATA,
+    LISTEN,
+    TRANSFER,
+    POLICY,
+    THREADS,
+    ONCE,
+    FORMAT,
+    LEVEL,
+    VERSION,
+    HELP
+};
 
 static const struct option table[] = {
     {"zones", required_argument, NULL, ZONES},
     {"data", required_argument, NULL, DATA},
+    {"listen", required_argument, NULL, LISTEN},
+    {"allow-transfer", required_argument, NULL, TRANSFER},
     {"policy", required_argument, NULL, POLICY},
     {"threads", required_argument, NULL, THREADS},
     {"once", no_argument, NULL, ONCE},
@@ -54,6 +74,27 @@ static int usage_error(const char *what, const char *value)
     return 2;
 }
 
+static int take_listen(struct daemon_options *options, const char *text)
+{
+    struct net_endpoint endpoint = {.protocols = NET_LISTEN_UDP | NET_LISTEN_TCP};
+    if (options->listen_count == DAEMON_LISTEN_MAX)
+        return 1 + usage_error("too many --listen", NULL);
+    if (net_address_parse(text, 53, &endpoint.address) != BASE_OK)
+        return 1 + usage_error("--listen needs an address such as 192.0.2.1@53, not", text);
+    options->listen[options->listen_count++] = endpoint;
+    return 0;
+}
+
+static int take_transfer(struct daemon_options *options, const char *text)
+{
+    if (options->transfer_count == DAEMON_PREFIXES_MAX)
+        return 1 + usage_error("too many --allow-transfer", NULL);
+    if (daemon_prefix_parse(text, &options->transfer[options->transfer_count]) != BASE_OK)
+        return 1 + usage_error("--allow-transfer needs a network such as 192.0.2.0/24, not", text);
+    options->transfer_count++;
+    return 0;
+}
+
 /* Takes one option; 0 to go on, otherwise the exit code plus one. */
 static int take(struct daemon_options *options, int code)
 {
@@ -64,6 +105,10 @@ static int take(struct daemon_options *options, int code)
     case DATA:
         options->data = optarg;
         return 0;
+    case LISTEN:
+        return take_listen(options, optarg);
+    case TRANSFER:
+        return take_transfer(options, optarg);
     case POLICY:
         options->policy = optarg;
         return 0;
@@ -116,5 +161,9 @@ int main(int argc, char **argv)
         return usage_error("what is this for", argv[optind]);
     if (options.zones == NULL)
         return usage_error("--zones is missing: the directory with the zone files", NULL);
+    if (options.listen_count == 0 && options.transfer_count > 0)
+        return usage_error("--allow-transfer needs --listen", NULL);
+    if (options.listen_count > 0 && options.once)
+        return usage_error("--once ends when the zones are signed, so it does not --listen", NULL);
     return daemon_keep(&options);
 }
