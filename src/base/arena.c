@@ -1,6 +1,7 @@
 /* Arenas: see arena.h. */
 #include "base/arena.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,4 +127,22 @@ void base_arena_absorb(struct base_arena *into, struct base_arena *from)
     into->reserved += from->reserved;
     from->blocks = NULL;
     base_arena_free(from);
+}
+
+/* The sanitizers bring an allocator of their own; the C library's is not set up beside it. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TRIM_WORTH SIZE_MAX
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TRIM_WORTH SIZE_MAX
+#endif
+#endif
+#ifndef TRIM_WORTH
+#define TRIM_WORTH ((size_t)4 << 20)
+#endif
+
+void base_memory_trim(size_t freed)
+{
+    if (freed >= TRIM_WORTH)
+        malloc_trim(0);
 }

@@ -65,4 +65,8 @@ char *base_arena_printf(struct base_arena *arena, const char *format, ...)
  * Pointers stay valid. */
 void base_arena_absorb(struct base_arena *into, struct base_arena *from);
 
+/* Asks the allocator to give back to the system what was freed in small pieces, `freed` bytes of
+ * it. Does nothing when that is not worth the time. */
+void base_memory_trim(size_t freed);
+
 #endif

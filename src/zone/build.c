@@ -2,7 +2,6 @@
 #include "base/error.h"
 #include "zone/assemble.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +67,7 @@ int zone_build(struct dns_zonefile *zonefile, unsigned threads, struct base_find
         return error;
     }
     /* The keys were many small pieces, which the allocator would keep. */
-    malloc_trim(0);
+    base_memory_trim(zone->rr_count * sizeof(struct dns_run));
     check_soa(zone, findings);
     *out = zone;
     return BASE_OK;

@@ -9,7 +9,6 @@
 #include "base/thread.h"
 #include "zone/assemble.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -528,9 +527,12 @@ static int sort_runs(struct ordering *ordering, unsigned workers)
         error = base_parallel(workers, ordering->slice_count, distribute_slice, ordering);
     if (error == BASE_OK)
         error = base_parallel(workers, ordering->bucket_count, sort_bucket, ordering);
-    for (size_t i = 0; error == BASE_OK && i < runs->batch_count; i++)
+    size_t freed = 0;
+    for (size_t i = 0; error == BASE_OK && i < runs->batch_count; i++) {
+        freed += runs->batches[i]->keys.reserved;
         base_arena_free(&runs->batches[i]->keys);
-    malloc_trim(0);
+    }
+    base_memory_trim(freed);
     if (error == BASE_OK)
         error = base_parallel(workers, ordering->bucket_count, gather_bucket, ordering);
     if (error != BASE_OK)
