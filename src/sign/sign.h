@@ -15,7 +15,7 @@ struct sign_request {
     const struct crypto_zone_key *keys; /* of this zone; private halves of those that sign */
     size_t key_count;
     struct zone *previous; /* the last signed version, or NULL: its good signatures are kept */
-    bool new_keys; /* allow keys of which none is in the previous version's DNSKEY set */
+    bool new_keys;         /* allow keys of which none is in the previous version's DNSKEY set */
     base_time now;
     unsigned threads;
     void (*progress)(void *context, size_t done, size_t all); /* signatures; may be NULL */
