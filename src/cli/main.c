@@ -111,9 +111,10 @@ int main(int argc, char **argv)
     occupy_streams();
     int code = run(argc > 0 ? argc - 1 : 0, argv + 1);
     /* Output that got lost is a failure, whatever the verb thinks. */
-    if (fflush(stdout) != 0 || ferror(stdout)) {
+    const char *lost = cli_stream_end(stdout);
+    if (lost != NULL) {
         if (code == CLI_GOOD || code == CLI_FINDINGS)
-            fprintf(stderr, "kenter: standard output: %s\n", strerror(errno));
+            fprintf(stderr, "kenter: standard output: %s\n", lost);
         code = CLI_SYSTEM;
     }
     return code;

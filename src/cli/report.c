@@ -238,9 +238,10 @@ int cli_finish(struct cli_call *call, int error)
         if (call->words != NULL && !call->quiet)
             print_words(call, stream, code);
     }
-    if (fflush(stream) != 0 || ferror(stream)) {
+    const char *lost = cli_stream_end(stream);
+    if (lost != NULL) {
         if (stream == stdout)
-            fprintf(stderr, "kenter: standard output: %s\n", strerror(errno));
+            fprintf(stderr, "kenter: standard output: %s\n", lost);
         code = CLI_SYSTEM;
     }
     return code;

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -94,4 +96,15 @@ void cli_progress_end(struct cli_progress *progress)
         return;
     ssize_t ignored = write(STDERR_FILENO, "\r\033[K", 4);
     (void)ignored;
+}
+
+const char *cli_stream_end(FILE *stream)
+{
+    if (fflush(stream) != 0)
+        return strerror(errno);
+    if (!ferror(stream))
+        return NULL;
+    /* An earlier write failed and its reason is gone: one more octet behind what is cut off
+     * anyway asks for it again. */
+    return write(fileno(stream), "\n", 1) < 0 ? strerror(errno) : "not all could be written";
 }

@@ -35,4 +35,8 @@ void cli_progress_show(void *context, size_t done, size_t all);
 /* Takes it off the screen. */
 void cli_progress_end(struct cli_progress *progress);
 
+/* Writes out what a stream still holds. NULL: all that was ever written to it went out; otherwise
+ * the reason why something was lost. */
+const char *cli_stream_end(FILE *stream);
+
 #endif
