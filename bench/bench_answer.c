@@ -47,7 +47,7 @@ static struct zone *change(struct zone *zone)
     uint8_t owner[DNS_NAME_MAX + sizeof(owner_label)], soa[65535];
     size_t length = zone->soa->length;
     struct zone_batch_writer writer;
-    struct zone *changed;
+    struct zone *changed = NULL;
     struct base_findings findings;
     memcpy(owner, owner_label, sizeof(owner_label) - 1);
     memcpy(owner + sizeof(owner_label) - 1, zone->apex, dns_name_length(zone->apex));
