@@ -498,7 +498,8 @@ static int allocate(struct ordering *ordering, unsigned workers)
 
 static void free_ordering(struct ordering *ordering, unsigned workers)
 {
-    for (size_t i = 0; ordering->refs != NULL && i < ordering->bucket_count; i++)
+    bool filled = ordering->refs != NULL && ordering->buckets != NULL;
+    for (size_t i = 0; filled && i < ordering->bucket_count; i++)
         free_pages(ordering->refs[i], (ordering->buckets[i] + 1) * sizeof(struct run_ref));
     for (unsigned i = 0; ordering->spare != NULL && i < workers; i++)
         free(ordering->spare[i]);
