@@ -36,8 +36,13 @@ done
 allowed='base: dns:base crypto:base,dns zone:base,dns,crypto net:base,dns,crypto
          sign:base,dns,crypto,zone
          validate:base,dns,crypto,zone image:base,dns,crypto,zone
-         serve:base,dns,crypto,zone,image source:base,dns
-         daemon:base,dns,crypto,zone,net,sign,validate,image,serve,source
+         registry:base,dns,zone
+         serve:base,dns,crypto,zone,net,image source:base,dns,crypto,zone,net
+         api:base,dns,net process:base keys:base,dns,crypto,zone,sign,process
+         config:base,dns,crypto,zone,net,sign
+         front:base,dns,crypto,zone,net,image,serve,process,config
+         control:base,dns,crypto,zone,net,sign,validate,image,registry,serve,source,api,process,keys,config
+         daemon:base,dns,crypto,zone,net,sign,validate,image,registry,serve,source,api,process,keys,config,front,control
          lib:base,dns,crypto,zone,validate,kenter
          cli:base,dns,crypto,zone,sign,validate'
 for row in $allowed; do

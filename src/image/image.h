@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/reader.h"
+#include "zone/view.h"
 #include "zone/zone.h"
 
 #define IMAGE_FORMAT      1
@@ -63,6 +64,20 @@ struct image_published {
  * BASE_ENOMEM, BASE_EIO. `published` may be NULL. */
 int image_publish(struct image *image, const struct image_publish *publish,
                   struct image_published *published);
+/* Publishes a change of the version that the image holds. Costs as much as the change (and, where a
+ * cut or DNAME comes or goes, as the names below it, all of which are in the delta). The same
+ * errors; BASE_EMISMATCH: delta->before is not what the image holds. `resign`: as
+ * image_publish.next_resign. */
+struct image_change {
+    const struct zone_delta *delta;
+    base_time now;
+    base_time earliest_expiry; /* of the whole zone from now on; 0: the smaller of what the image
+                                  knows and the delta's */
+    base_time next_resign;
+    size_t history_bytes, history_versions;
+};
+int image_publish_change(struct image *image, const struct image_change *change,
+                         struct image_published *published);
 /* Takes a zone out, with its history. BASE_ENOENT. */
 int image_remove(struct image *image, const uint8_t *apex);
 
@@ -190,6 +205,9 @@ int image_walk(struct image_reader *reader, const struct image_zone *zone,
  * used for nothing else. BASE_ENOENT: that was all. */
 int image_walk_next(struct image_reader *reader, const struct image_zone *zone, unsigned *stage,
                     struct image_name *name);
+/* A view of a zone, for as long as the reader is not renewed, released or used to look for another
+ * zone. `zone` must live as long. Nothing to free. */
+void image_view(struct image_reader *reader, const struct image_zone *zone, struct zone_view *out);
 /* The zone as a whole, to be released by the caller. BASE_ENOMEM; as image_walk. */
 int image_load(struct image_reader *reader, const struct image_zone *zone, unsigned threads,
                struct zone **out);

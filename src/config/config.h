@@ -1,0 +1,156 @@
+/*
+ * What kenterd is told: kenter.yaml, or a few options. Every setting has a default; docs/config.md
+ * lists them. Read as a whole or refused as a whole, with line and column. Immutable once read.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/arena.h"
+#include "base/finding.h"
+#include "base/log.h"
+#include "dns/tsig.h"
+#include "net/address.h"
+#include "net/rate.h"
+#include "sign/policy.h"
+
+/* Clients, by address and by key: both must hold when both are given. */
+struct config_match {
+    int family; /* AF_INET, AF_INET6; AF_UNSPEC: any address */
+    unsigned bits;
+    struct net_prefix prefix;
+    const struct dns_tsig_key *key; /* NULL: none is needed */
+    const char *identity; /* DNS name of the client's TLS certificate; NULL: none is needed */
+};
+
+struct config_acl {
+    const struct config_match *matches; /* one that holds is enough */
+    size_t count;                       /* 0: nobody */
+};
+
+/* Another server, to ask or to tell. */
+struct config_remote {
+    const char *name;
+    const union net_address *addresses;
+    size_t address_count;
+    const struct dns_tsig_key *key; /* NULL: none */
+    bool tls;                       /* XFR over TLS (RFC 9103) */
+    const char *tls_name;           /* that its certificate must bear; NULL: opportunistic */
+    const char *tls_ca;             /* file; NULL: the system's */
+};
+
+/* Who may change what by UPDATE. */
+struct config_update_rule {
+    struct config_match who;
+    bool grant;
+    enum config_scope { CONFIG_SCOPE_ZONE, CONFIG_SCOPE_NAME, CONFIG_SCOPE_BELOW } scope;
+    uint8_t name[DNS_NAME_MAX]; /* of NAME and BELOW (the name and all below it); absolute */
+    const uint16_t *types;
+    size_t type_count; /* 0: all but those of DNSSEC */
+};
+
+struct config_policy {
+    const char *name;
+    struct sign_policy sign;
+    bool signs;           /* false: zones are served as they come (already signed, or not at all) */
+    size_t history_bytes; /* IXFR: 8 MiB */
+    size_t history_versions; /* 100 */
+};
+
+/* What zones have in common, wherever they come from. */
+struct config_template {
+    const struct config_policy *policy;
+    struct config_acl transfer; /* who may AXFR and IXFR; the machine itself always may */
+    const struct config_remote *const *notify;
+    size_t notify_count;
+    const struct config_update_rule *update; /* for zones of edits; first match decides */
+    size_t update_count;
+};
+
+enum config_source { CONFIG_FILE, CONFIG_PRIMARY, CONFIG_EDITS };
+
+struct config_zone {
+    uint8_t name[DNS_NAME_MAX]; /* wire, lower case */
+    enum config_source source;
+    const char *file; /* FILE: the zone file. EDITS: what it begins with, or NULL */
+    const struct config_remote *const *primaries;
+    size_t primary_count;
+    struct config_template as;
+};
+
+struct config_directory {
+    const char *path;
+    struct config_template as;
+};
+
+/* A catalog zone (RFC 9432). */
+struct config_catalog {
+    uint8_t name[DNS_NAME_MAX];
+    bool produce; /* lists our zones; else consumed: tells which zones to fetch */
+    const struct config_remote *const *primaries; /* consumed: of the catalog and its members */
+    size_t primary_count;
+    struct config_template as;      /* of the catalog itself */
+    struct config_template members; /* consumed: of its members */
+};
+
+struct config_listen {
+    union net_address address;
+    unsigned protocols; /* enum net_listen */
+};
+
+struct config {
+    struct base_arena arena; /* all of it lives here */
+    const char *data;        /* directory */
+    const char *user;        /* to run as when started by root; NULL: stay */
+    unsigned threads;        /* of signing and of answering each; 0: one per CPU */
+    struct base_log log;
+    const struct config_listen *listen;
+    size_t listen_count;
+    const char *tls_certificate, *tls_key; /* files; NULL: none */
+    const char *version, *identity;        /* CHAOS; NULL: refused */
+    const uint8_t *nsid;                   /* NULL: none */
+    size_t nsid_length;
+    const char *cookie_secret; /* file with 32 hex digits a line, shared by servers of one address;
+                                  NULL: own */
+    bool limit;                /* response rate limiting */
+    struct net_rate_options rate;
+    struct config_acl exempt; /* from rate limiting */
+    unsigned connections;     /* TCP, in all; 0: the default of net */
+    const char *socket;       /* of the API; NULL: DATA/kenter.sock */
+    unsigned socket_mode;     /* 0660 */
+    const char *socket_group; /* NULL: that of the process */
+    const union net_address
+        *metrics; /* /metrics and /healthz by plain HTTP too; NULL: the socket only */
+    const char *export_directory; /* signed zone files, kept current; NULL: none */
+    const struct dns_tsig_key *keys;
+    size_t key_count;
+    const struct config_remote *remotes;
+    size_t remote_count;
+    const struct config_policy *policies; /* the first is "default" */
+    size_t policy_count;
+    const struct config_directory *directories;
+    size_t directory_count;
+    const struct config_zone *zones; /* by name, canonical order */
+    size_t zone_count;
+    const struct config_catalog *catalogs;
+    size_t catalog_count;
+    struct config_template standard; /* for zones made by the API */
+};
+
+/* Settings at their defaults, no zones. */
+int config_default(struct config **out);
+/* BASE_EREFUSED with findings; BASE_ENOENT: there is no such file (a finding too). */
+int config_read(const char *path, struct base_findings *findings, struct config **out);
+/* The text of a setting: what `kenterd --check` prints, YAML that config_read takes. malloc'ed. */
+int config_print(const struct config *config, char **text);
+void config_free(struct config *config); /* NULL allowed */
+
+const struct config_policy *config_policy_find(const struct config *config, const char *name);
+const struct config_remote *config_remote_find(const struct config *config, const char *name);
+const struct dns_tsig_key *config_key_find(const struct config *config, const uint8_t *name);
+
+/* Does one of the matches hold for this client? `key`: wire name of the TSIG key that the message
+ * was verified with, or NULL; `identity`: of a verified certificate, or NULL. */
+bool config_acl_allows(const struct config_acl *acl, const union net_address *peer,
+                       const uint8_t *key, const char *identity);
+
+#endif

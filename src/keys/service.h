@@ -1,0 +1,23 @@
+/*
+ * The key process: the only one that holds private keys of zones. It answers on channels that are
+ * handed to it: tells public halves, makes keys, signs.
+ */
+#ifndef KEYS_SERVICE_H
+#define KEYS_SERVICE_H
+
+#include "base/log.h"
+
+struct keys_service_options {
+    const char *directory; /* of the key directories, one for each zone */
+    struct base_log log;
+    /* Called when all is open and no file but those below `directory` is wanted any more: seals the
+     * process in a sandbox. An error ends the service. NULL: none. */
+    int (*seal)(void *context);
+    void *context;
+};
+
+/* Serves until the peer of `fd` is gone. On `fd` come messages that carry a new client's channel
+ * (one end of process_channel_pair); each gets a thread. Returns an exit code. */
+int keys_service_run(int fd, const struct keys_service_options *options);
+
+#endif
