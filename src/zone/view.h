@@ -17,7 +17,7 @@ typedef int zone_view_visit(void *context, uint16_t type, uint32_t ttl, const ui
                             size_t length);
 
 struct zone_view {
-    const uint8_t *apex; /* lower case */
+    const uint8_t *apex; /* case as the zone has it */
     unsigned apex_labels;
     uint32_t serial;
     void *context;
