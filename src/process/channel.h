@@ -19,17 +19,20 @@ struct process_message {
     uint32_t value; /* of the type's own meaning; in answers often an enum base_error */
     const uint8_t *data;
     size_t length;
-    int fd; /* a descriptor that comes along, owned by the receiver; -1: none */
+    /* A descriptor that comes along; -1: none. The receiver gets one of its own (close-on-exec),
+     * the sender keeps and closes its. */
+    int fd;
 };
 
-/* A pair, close-on-exec, with buffers that take several of the largest messages. */
+/* A pair, close-on-exec, with buffers that take several of the largest messages. BASE_EIO. */
 int process_channel_pair(int fds[2]);
-/* Sends, waiting for room. `nonblocking`: BASE_ELIMIT instead of waiting. BASE_ENOENT: the peer is
- * gone; BASE_ERANGE: too long; BASE_EIO. */
+/* Sends, waiting for room, also on a socket in non-blocking mode. `nonblocking`: BASE_ELIMIT
+ * instead of waiting. BASE_ENOENT: the peer is gone; BASE_ERANGE: too long; BASE_EIO. */
 int process_send(int fd, const struct process_message *message, int nonblocking);
 /* Receives into `buffer` (PROCESS_MESSAGE_MAX), which message->data points into. `timeout_ms` < 0
  * waits without end; 0 does not wait. BASE_ELIMIT: nothing came in time; BASE_ENOENT: the peer is
- * gone; BASE_EFORMAT: a packet that is no message. */
+ * gone, and all that it sent has been taken; BASE_EFORMAT: a packet that is no message; BASE_EIO.
+ */
 int process_receive(int fd, uint8_t *buffer, struct process_message *message, int timeout_ms);
 
 #endif
