@@ -148,6 +148,28 @@ const struct config_policy *config_policy_find(const struct config *config, cons
 const struct config_remote *config_remote_find(const struct config *config, const char *name);
 const struct dns_tsig_key *config_key_find(const struct config *config, const uint8_t *name);
 
+/* What stands for a template in the image (image_set_template), so that the process that answers
+ * knows which one holds for a zone. It comes from the template's place alone: the directory's path,
+ * the zone's or catalog's name; so it means the same when other settings have changed. */
+enum config_place {
+    CONFIG_STANDARD, /* `name` is NULL */
+    CONFIG_DIRECTORY,
+    CONFIG_ZONE,
+    CONFIG_CATALOG,
+    CONFIG_MEMBERS, /* of a catalog */
+};
+/* `name`: a path, or a wire name in lower case. Never 0. */
+uint64_t config_template_number(enum config_place place, const void *name);
+struct config_numbered {
+    uint64_t number;
+    const struct config_template *as;
+};
+/* All templates by number, in ascending order; to be freed. BASE_ENOMEM. */
+int config_templates(const struct config *config, struct config_numbered **out, size_t *count);
+/* NULL: there is none (any more): nobody may do anything. */
+const struct config_template *config_template_find(const struct config_numbered *templates,
+                                                   size_t count, uint64_t number);
+
 /* Does one of the matches hold for this client? `key`: wire name of the TSIG key that the message
  * was verified with, or NULL; `identity`: of a verified certificate, or NULL. */
 bool config_acl_allows(const struct config_acl *acl, const union net_address *peer,

@@ -81,6 +81,11 @@ int image_publish_change(struct image *image, const struct image_change *change,
 /* Takes a zone out, with its history. BASE_ENOENT. */
 int image_remove(struct image *image, const uint8_t *apex);
 
+/* Notes which of the settings' templates holds for a zone (config_template_number); stays through
+ * publications, which is 0 for a zone that is new. Whoever answers looks there for who may transfer.
+ * Without a change nothing is written. BASE_ENOENT: there is no such zone. */
+int image_set_template(struct image *image, const uint8_t *apex, uint64_t template);
+
 /* Gathers several zones into one commit. */
 int image_begin(struct image *image);
 int image_commit(struct image *image); /* BASE_ESPACE, BASE_EIO: nothing of it happened */
@@ -106,6 +111,7 @@ struct image_zone {
     base_time next_resign;     /* 0: never */
     uint64_t nodes;
     uint64_t records;
+    uint64_t template;   /* of image_set_template; 0: none was set */
     const uint8_t *apex; /* wire, absolute */
     const uint8_t *salt;
     uint32_t id;

@@ -444,6 +444,7 @@ static int write_zone(struct publication *publication, struct image_published *p
     bool whole = !known || request->previous == NULL || request->previous->soa == NULL ||
                  !is_previous(publication, &old, request->previous);
     uint64_t id = known ? old.id : 0, set;
+    publication->zone.template = known ? old.template : 0;
     int rc = next_number(image, publication->txn, "version", &publication->zone.version);
     if (rc == 0 && whole)
         rc = next_number(image, publication->txn, "next", &id);
@@ -529,4 +530,24 @@ int image_remove(struct image *image, const uint8_t *apex)
     MDB_txn *txn;
     int error = begin(image, &txn);
     return error != BASE_OK ? error : end(image, txn, remove_zone(image, txn, apex));
+}
+
+static int write_template(struct image *image, MDB_txn *txn, const uint8_t *apex, uint64_t template)
+{
+    struct image_zone zone;
+    int error = find_zone(image, txn, apex, &zone);
+    if (error != BASE_OK || zone.template == template)
+        return error;
+    uint8_t octets[IMAGE_KEY_MAX], record[IMAGE_ZONE_RECORD_MAX];
+    zone.template = template;
+    MDB_val key = {image_zone_key(octets, apex), octets};
+    MDB_val value = {image_zone_encode(record, &zone), record};
+    return image_error(mdb_put(txn, image->dbis[IMAGE_ZONES], &key, &value, 0));
+}
+
+int image_set_template(struct image *image, const uint8_t *apex, uint64_t template)
+{
+    MDB_txn *txn;
+    int error = begin(image, &txn);
+    return error != BASE_OK ? error : end(image, txn, write_template(image, txn, apex, template));
 }

@@ -34,7 +34,8 @@ size_t image_zone_encode(uint8_t out[IMAGE_ZONE_RECORD_MAX], const struct image_
     store_u64(out + 40, (uint64_t)zone->next_resign);
     store_u64(out + 48, zone->nodes);
     store_u64(out + 56, zone->records);
-    memset(out + 64, 0, 12);
+    store_u64(out + 64, zone->template);
+    memset(out + 72, 0, 4);
     out[76] = zone->salt_length;
     out[77] = zone->apex_length;
     uint8_t *put = out + IMAGE_ZONE_HEAD;
@@ -67,6 +68,7 @@ int image_zone_decode(const MDB_val *value, struct image_zone *zone)
         .next_resign = (base_time)load_u64(in + 40),
         .nodes = load_u64(in + 48),
         .records = load_u64(in + 56),
+        .template = load_u64(in + 64),
         .salt = in + IMAGE_ZONE_HEAD,
         .salt_length = in[76],
         .apex = apex,

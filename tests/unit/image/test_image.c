@@ -520,6 +520,40 @@ static void test_remove_and_batch(void **state)
     image_close(image);
 }
 
+static void assert_template(struct image_reader *reader, const uint8_t *apex, uint64_t expected)
+{
+    struct image_zone found;
+    assert_int_equal(image_reader_renew(reader), BASE_OK);
+    assert_int_equal(image_zone_get(reader, apex, &found), BASE_OK);
+    assert_int_equal(found.template, expected);
+}
+
+static void test_template(void **state)
+{
+    struct image *image = open_image();
+    struct zone *a = zone_from(HEAD("1") "ns A 192.0.2.1\n", "example.");
+    struct zone *b = zone_from(HEAD("2") "ns A 192.0.2.2\n", "example.");
+    struct image_reader *reader;
+    assert_int_equal(image_set_template(image, a->apex, 7), BASE_ENOENT);
+    publish(image, a, NULL);
+    assert_int_equal(image_reader_open(image, &reader), BASE_OK);
+    assert_template(reader, a->apex, 0);
+    assert_int_equal(image_set_template(image, a->apex, UINT64_MAX - 1), BASE_OK);
+    assert_template(reader, a->apex, UINT64_MAX - 1);
+    publish(image, b, a);
+    assert_template(reader, a->apex, UINT64_MAX - 1);
+    publish(image, a, NULL);
+    assert_template(reader, a->apex, UINT64_MAX - 1);
+    assert_int_equal(image_remove(image, a->apex), BASE_OK);
+    publish(image, a, NULL);
+    assert_template(reader, a->apex, 0);
+    image_reader_close(reader);
+    assert_holds(image, a);
+    zone_release(a);
+    zone_release(b);
+    image_close(image);
+}
+
 /* A zone with names of which each has about 100 octets of data. */
 static struct zone *big_zone(unsigned names, unsigned serial)
 {
@@ -628,14 +662,9 @@ static void test_killed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_find),
-        TEST(test_difference),
-        TEST(test_random_differences),
-        TEST(test_touched),
-        TEST(test_remove_and_batch),
-        TEST(test_full),
-        TEST(test_missing_and_damaged),
-        TEST(test_killed),
+        TEST(test_find),    TEST(test_difference),          TEST(test_random_differences),
+        TEST(test_touched), TEST(test_remove_and_batch),    TEST(test_template),
+        TEST(test_full),    TEST(test_missing_and_damaged), TEST(test_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
