@@ -307,6 +307,8 @@ static bool append_key(struct base_buf *buf, const struct crypto_key *key)
 
 int crypto_key_to_bind(const struct crypto_key *key, char **text, size_t *length)
 {
+    if (key->pkey == NULL)
+        return BASE_EUNSUPPORTED;
     struct base_buf buf;
     base_buf_init(&buf, 16384);
     /* All the room at once: a buffer that grows would leave copies of the key behind. */

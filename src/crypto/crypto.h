@@ -73,13 +73,35 @@ void crypto_nsec3_free(struct crypto_nsec3 *nsec3);
  */
 struct crypto_key;
 
+/* A place where private halves are kept. It and its context outlive the keys that refer to it. */
+#define CRYPTO_KEY_ID 32
+struct crypto_remote_item {
+    const uint8_t *input; /* as of crypto_sign_input */
+    size_t length;
+    uint8_t *out; /* room for one signature; filled on success */
+};
+struct crypto_remote {
+    /* Signs all items with one key. May be called by several threads at once. On an error no `out`
+     * is of any worth. BASE_ENOENT: the place is gone; BASE_EPERM: it refuses to use this key. */
+    int (*sign)(void *context, const uint8_t id[CRYPTO_KEY_ID],
+                const struct crypto_remote_item *items, size_t count, size_t signature_size);
+    void *context;
+};
+/* A key whose private half is elsewhere, known there by `id`. `public` is as in a DNSKEY record.
+ * BASE_EUNSUPPORTED; BASE_EFORMAT: no public key of this algorithm by its length. */
+int crypto_key_remote(unsigned algorithm, const uint8_t *public, size_t length,
+                      const uint8_t id[CRYPTO_KEY_ID], const struct crypto_remote *remote,
+                      struct crypto_key **out);
+bool crypto_key_is_remote(const struct crypto_key *key);
+
 /* Makes a new key pair. `bits` for RSA only, 0 for the default. BASE_EUNSUPPORTED, BASE_ERANGE. */
 int crypto_key_generate(unsigned algorithm, unsigned bits, struct crypto_key **out);
 /* PKCS#8, PEM, unencrypted. BASE_EFORMAT; BASE_EMISMATCH when it is not of this algorithm, or its
  * parts do not fit together; BASE_ERANGE: RSA not within 512 to 4096 bits; BASE_EUNSUPPORTED. */
 int crypto_key_from_pem(unsigned algorithm, const char *pem, size_t length,
                         struct crypto_key **out);
-/* PEM text, malloc'ed, NUL-terminated; the caller wipes it with crypto_wipe and frees it. */
+/* PEM text, malloc'ed, NUL-terminated; the caller wipes it with crypto_wipe and frees it.
+ * BASE_EUNSUPPORTED: the private half is elsewhere (also crypto_key_to_bind). */
 int crypto_key_to_pem(const struct crypto_key *key, char **pem, size_t *length);
 /* BIND's private-key format ("Private-key-format: v1.3"). Times in it are ignored here. Errors as
  * above; BASE_EUNSUPPORTED also when the private half is in a hardware module. */
@@ -93,12 +115,26 @@ void crypto_key_free(struct crypto_key *key);
 void crypto_wipe(void *data, size_t length);
 
 /* Signs for one thread, with a copy of the key that it shares with nobody. Nothing is allocated per
- * signature. */
+ * signature. A key whose private half is elsewhere outlives its signers. */
 struct crypto_signer;
 int crypto_signer_new(const struct crypto_key *key, struct crypto_signer **out);
 /* The signature in the raw form of RRSIG over `length` octets of `data`. */
 int crypto_sign(struct crypto_signer *signer, const uint8_t *data, size_t length,
                 uint8_t out[CRYPTO_SIGNATURE_MAX], size_t *out_length);
+/* The same, but the signature need not be there before crypto_sign_flush: those of keys that are
+ * elsewhere are made many at once. `data` is not needed after the call; `out` has room for
+ * crypto_signer_signature_size and stays. After an error nothing that waited is signed. */
+int crypto_sign_later(struct crypto_signer *signer, const uint8_t *data, size_t length,
+                      uint8_t *out);
+int crypto_sign_flush(struct crypto_signer *signer);
+/* Octets of each signature. */
+size_t crypto_signer_signature_size(const struct crypto_signer *signer);
+/* As crypto_sign_later, of what the mathematics takes: for RSA and ECDSA the digest of the data
+ * (BASE_ERANGE: it has not crypto_signer_input_size octets); for EdDSA, where that size is 0, the
+ * data themselves. */
+int crypto_sign_input(struct crypto_signer *signer, const uint8_t *input, size_t length,
+                      uint8_t *out);
+size_t crypto_signer_input_size(const struct crypto_signer *signer);
 void crypto_signer_free(struct crypto_signer *signer);
 
 /* Verifies for one thread with one public key. */

@@ -128,15 +128,23 @@ static const uint8_t info_sha1[] = {0x30, 0x21, 0x30, 0x09, 0x06, 0x05, 0x2b, 0x
 static const uint8_t info_sha2[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
                                     0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20};
 
-size_t crypto_digest_info(enum crypto_hash hash, const void *data, size_t length,
+size_t crypto_digest_size(enum crypto_hash hash)
+{
+    static const uint8_t sizes[] = {
+        [CRYPTO_SHA1] = 20, [CRYPTO_SHA256] = 32, [CRYPTO_SHA384] = 48, [CRYPTO_SHA512] = 64};
+    return sizes[hash];
+}
+
+size_t crypto_digest_info(enum crypto_hash hash, const uint8_t *digest, size_t size,
                           uint8_t out[CRYPTO_DIGEST_INFO_MAX])
 {
     if (hash == CRYPTO_SHA1) {
         memcpy(out, info_sha1, sizeof(info_sha1));
-        return sizeof(info_sha1) + crypto_digest(hash, data, length, out + sizeof(info_sha1));
+        memcpy(out + sizeof(info_sha1), digest, size);
+        return sizeof(info_sha1) + size;
     }
     memcpy(out, info_sha2, sizeof(info_sha2));
-    size_t size = crypto_digest(hash, data, length, out + sizeof(info_sha2));
+    memcpy(out + sizeof(info_sha2), digest, size);
     /* The SHA-2 family differs in the last arc of the identifier and in the two lengths. */
     out[1] = (uint8_t)(0x11 + size);
     out[14] = hash == CRYPTO_SHA256 ? 1 : hash == CRYPTO_SHA384 ? 2 : 3;

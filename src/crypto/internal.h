@@ -26,7 +26,9 @@ const struct crypto_family_info *crypto_family(unsigned algorithm);
 #define CRYPTO_RSA_BITS_MAX 4096
 
 struct crypto_key {
-    EVP_PKEY *pkey;
+    EVP_PKEY *pkey; /* NULL: the private half is elsewhere */
+    const struct crypto_remote *remote;
+    uint8_t id[CRYPTO_KEY_ID]; /* by which it is known there */
     unsigned algorithm;
     unsigned bits;
     size_t public_length;
@@ -49,10 +51,33 @@ int crypto_public_from_wire(unsigned algorithm, const uint8_t *wire, size_t leng
 size_t crypto_digest(enum crypto_hash hash, const void *data, size_t length,
                      uint8_t out[CRYPTO_DIGEST_MAX]);
 
-/* The DigestInfo of PKCS #1 v1.5 (RFC 8017 section 9.2) for `data`. Returns its length. */
+size_t crypto_digest_size(enum crypto_hash hash);
+
+/* The DigestInfo of PKCS #1 v1.5 (RFC 8017 section 9.2) around a digest. Returns its length. */
 #define CRYPTO_DIGEST_INFO_MAX (19 + CRYPTO_DIGEST_MAX)
-size_t crypto_digest_info(enum crypto_hash hash, const void *data, size_t length,
+size_t crypto_digest_info(enum crypto_hash hash, const uint8_t *digest, size_t size,
                           uint8_t out[CRYPTO_DIGEST_INFO_MAX]);
+
+struct crypto_signer {
+    /* Signs what crypto_sign_input takes; `out` has room for signature_size. */
+    int (*sign)(struct crypto_signer *signer, const uint8_t *input, size_t length, uint8_t *out);
+    enum crypto_hash hash;
+    size_t digest_size; /* 0: the input is the message itself */
+    size_t signature_size;
+    EVP_PKEY *pkey;                 /* this signer's own */
+    EVP_PKEY_CTX *context;          /* RSA, ECDSA */
+    EVP_MD_CTX *digester;           /* EdDSA, which takes the message itself */
+    struct crypto_pending *pending; /* keys that are elsewhere: what waits; else NULL */
+};
+
+/* remote.c: what waits to be signed elsewhere. */
+int crypto_pending_new(const struct crypto_key *key, size_t signature_size,
+                       struct crypto_pending **out);
+void crypto_pending_free(struct crypto_pending *pending);
+/* Takes a copy of an input; sends what waits when it is a batch. */
+int crypto_pending_add(struct crypto_pending *pending, const uint8_t *input, size_t length,
+                       uint8_t *out);
+int crypto_pending_flush(struct crypto_pending *pending);
 
 /* Fails as the library did: BASE_ENOMEM when it ran out of memory, else `error`. Empties its queue
  * of errors. */

@@ -47,6 +47,8 @@ static int copy_out(BIO *bio, char **pem, size_t *length)
 
 int crypto_key_to_pem(const struct crypto_key *key, char **pem, size_t *length)
 {
+    if (key->pkey == NULL)
+        return BASE_EUNSUPPORTED;
     BIO *bio = BIO_new(BIO_s_mem());
     PKCS8_PRIV_KEY_INFO *pkcs8 = EVP_PKEY2PKCS8(key->pkey);
     int error;

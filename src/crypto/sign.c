@@ -3,8 +3,8 @@
  * locks, Montgomery values and RSA blinding factors, which threads that share a key would fight
  * for.
  *
- * How a signer makes its signature hangs on a function, so that keys which live elsewhere (another
- * process, a security module) can be used through the same calls.
+ * Keys that live elsewhere (another process) are used through the same calls: what is to be signed
+ * is digested here, gathered, and sent in batches (remote.c).
  */
 #include "base/error.h"
 #include "crypto/internal.h"
@@ -16,26 +16,14 @@
 /* The DER form of an ECDSA signature: two integers of up to 48 octets and a sign octet each. */
 #define DER_MAX (3 + 2 * (2 + 49))
 
-struct crypto_signer {
-    int (*sign)(struct crypto_signer *signer, const uint8_t *data, size_t length, uint8_t *out,
-                size_t *out_length);
-    enum crypto_hash hash;
-    size_t signature_size;
-    EVP_PKEY *pkey;        /* this signer's own */
-    EVP_PKEY_CTX *context; /* RSA, ECDSA */
-    EVP_MD_CTX *digester;  /* EdDSA, which takes the message itself */
-};
-
-static int sign_rsa(struct crypto_signer *signer, const uint8_t *data, size_t length, uint8_t *out,
-                    size_t *out_length)
+static int sign_rsa(struct crypto_signer *signer, const uint8_t *input, size_t length, uint8_t *out)
 {
     uint8_t info[CRYPTO_DIGEST_INFO_MAX];
-    size_t info_length = crypto_digest_info(signer->hash, data, length, info);
-    size_t size = CRYPTO_SIGNATURE_MAX;
+    size_t info_length = crypto_digest_info(signer->hash, input, length, info);
+    size_t size = signer->signature_size;
     if (EVP_PKEY_sign(signer->context, out, &size, info, info_length) != 1)
         return crypto_library_error(BASE_ECRYPTO);
-    *out_length = size;
-    return BASE_OK;
+    return size == signer->signature_size ? BASE_OK : BASE_ECRYPTO;
 }
 
 /* Takes one DER integer at *at and writes it as `size` octets. */
@@ -69,19 +57,14 @@ static bool raw_from_der(const uint8_t *der, size_t length, uint8_t *out, size_t
            read_integer(der, length, &at, out + size, size) && at == length;
 }
 
-static int sign_ecdsa(struct crypto_signer *signer, const uint8_t *data, size_t length,
-                      uint8_t *out, size_t *out_length)
+static int sign_ecdsa(struct crypto_signer *signer, const uint8_t *input, size_t length,
+                      uint8_t *out)
 {
-    uint8_t digest[CRYPTO_DIGEST_MAX];
-    size_t digest_length = crypto_digest(signer->hash, data, length, digest);
     uint8_t der[DER_MAX + 8];
     size_t der_length = sizeof(der);
-    if (EVP_PKEY_sign(signer->context, der, &der_length, digest, digest_length) != 1)
+    if (EVP_PKEY_sign(signer->context, der, &der_length, input, length) != 1)
         return crypto_library_error(BASE_ECRYPTO);
-    if (!raw_from_der(der, der_length, out, signer->signature_size / 2))
-        return BASE_ECRYPTO;
-    *out_length = signer->signature_size;
-    return BASE_OK;
+    return raw_from_der(der, der_length, out, signer->signature_size / 2) ? BASE_OK : BASE_ECRYPTO;
 }
 
 static bool start_digester(struct crypto_signer *signer)
@@ -89,20 +72,19 @@ static bool start_digester(struct crypto_signer *signer)
     return EVP_DigestSignInit(signer->digester, NULL, NULL, NULL, signer->pkey) == 1;
 }
 
-static int sign_eddsa(struct crypto_signer *signer, const uint8_t *data, size_t length,
-                      uint8_t *out, size_t *out_length)
+static int sign_eddsa(struct crypto_signer *signer, const uint8_t *input, size_t length,
+                      uint8_t *out)
 {
-    size_t size = CRYPTO_SIGNATURE_MAX;
-    if (EVP_DigestSign(signer->digester, out, &size, data, length) != 1) {
+    size_t size = signer->signature_size;
+    if (EVP_DigestSign(signer->digester, out, &size, input, length) != 1) {
         /* Nothing says that a context may be used again; starting it anew each time costs 5 %. */
-        size = CRYPTO_SIGNATURE_MAX;
+        size = signer->signature_size;
         if (!start_digester(signer) ||
-            EVP_DigestSign(signer->digester, out, &size, data, length) != 1)
+            EVP_DigestSign(signer->digester, out, &size, input, length) != 1)
             return crypto_library_error(BASE_ECRYPTO);
         ERR_clear_error();
     }
-    *out_length = size;
-    return BASE_OK;
+    return size == signer->signature_size ? BASE_OK : BASE_ECRYPTO;
 }
 
 static bool make_context(struct crypto_signer *signer)
@@ -137,20 +119,69 @@ int crypto_signer_new(const struct crypto_key *key, struct crypto_signer **out)
     struct crypto_signer *signer = calloc(1, sizeof(*signer));
     if (signer == NULL)
         return BASE_ENOMEM;
-    signer->hash = crypto_family(key->algorithm)->hash;
+    const struct crypto_family_info *family = crypto_family(key->algorithm);
+    bool hashes = family->family != CRYPTO_FAMILY_EDDSA;
+    signer->hash = family->hash;
+    signer->digest_size = hashes ? crypto_digest_size(family->hash) : 0;
     signer->signature_size = crypto_algorithm(key->algorithm)->signature_size;
-    if (!prepare(signer, key)) {
+    if (signer->signature_size == 0)
+        signer->signature_size = (key->bits + 7) / 8;
+    int error = BASE_OK;
+    if (key->pkey == NULL)
+        error = crypto_pending_new(key, signer->signature_size, &signer->pending);
+    else if (!prepare(signer, key))
+        error = crypto_library_error(BASE_ECRYPTO);
+    if (error == BASE_OK)
+        *out = signer;
+    else
         crypto_signer_free(signer);
-        return crypto_library_error(BASE_ECRYPTO);
+    return error;
+}
+
+size_t crypto_signer_input_size(const struct crypto_signer *signer)
+{
+    return signer->digest_size;
+}
+
+size_t crypto_signer_signature_size(const struct crypto_signer *signer)
+{
+    return signer->signature_size;
+}
+
+int crypto_sign_input(struct crypto_signer *signer, const uint8_t *input, size_t length,
+                      uint8_t *out)
+{
+    if (signer->digest_size != 0 && length != signer->digest_size)
+        return BASE_ERANGE;
+    return signer->pending != NULL ? crypto_pending_add(signer->pending, input, length, out)
+                                   : signer->sign(signer, input, length, out);
+}
+
+int crypto_sign_later(struct crypto_signer *signer, const uint8_t *data, size_t length,
+                      uint8_t *out)
+{
+    uint8_t digest[CRYPTO_DIGEST_MAX];
+    if (signer->digest_size != 0) {
+        length = crypto_digest(signer->hash, data, length, digest);
+        data = digest;
     }
-    *out = signer;
-    return BASE_OK;
+    return crypto_sign_input(signer, data, length, out);
+}
+
+int crypto_sign_flush(struct crypto_signer *signer)
+{
+    return signer->pending != NULL ? crypto_pending_flush(signer->pending) : BASE_OK;
 }
 
 int crypto_sign(struct crypto_signer *signer, const uint8_t *data, size_t length,
                 uint8_t out[CRYPTO_SIGNATURE_MAX], size_t *out_length)
 {
-    return signer->sign(signer, data, length, out, out_length);
+    int error = crypto_sign_later(signer, data, length, out);
+    if (error == BASE_OK)
+        error = crypto_sign_flush(signer);
+    if (error == BASE_OK)
+        *out_length = signer->signature_size;
+    return error;
 }
 
 void crypto_signer_free(struct crypto_signer *signer)
@@ -160,5 +191,6 @@ void crypto_signer_free(struct crypto_signer *signer)
     EVP_PKEY_CTX_free(signer->context);
     EVP_MD_CTX_free(signer->digester);
     EVP_PKEY_free(signer->pkey);
+    crypto_pending_free(signer->pending);
     free(signer);
 }

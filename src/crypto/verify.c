@@ -145,7 +145,9 @@ static int verify_rsa(struct crypto_verifier *verifier, const uint8_t *data, siz
                       const uint8_t *signature)
 {
     uint8_t info[CRYPTO_DIGEST_INFO_MAX];
-    size_t info_length = crypto_digest_info(verifier->hash, data, length, info);
+    uint8_t digest[CRYPTO_DIGEST_MAX];
+    size_t size = crypto_digest(verifier->hash, data, length, digest);
+    size_t info_length = crypto_digest_info(verifier->hash, digest, size, info);
     return verdict(
         EVP_PKEY_verify(verifier->context, signature, verifier->signature_size, info, info_length));
 }

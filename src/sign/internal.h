@@ -197,11 +197,14 @@ struct sign_owner sign_owner_make(const uint8_t *name, const struct zone_node *p
 /* Is the set in the previous version with the same content and TTL? */
 bool sign_set_unchanged(const struct sign_job *job, const struct sign_owner *owner,
                         const struct sign_set *set);
-/* The set's signatures, in canonical order, into `out`: as many as sign_role_count. */
+/* The set's signatures, in canonical order, into `out`: as many as sign_role_count. Those of keys
+ * whose private half is elsewhere are filled in by sign_worker_flush at the latest: nobody may look
+ * at a new signature's octets before. */
 int sign_set_signatures(struct sign_job *job, struct sign_worker *worker,
                         const struct sign_owner *owner, const struct sign_set *set, bool unchanged,
                         const struct dns_rr **out);
 size_t sign_role_count(const struct sign_job *job, unsigned role);
+int sign_worker_flush(const struct sign_job *job, struct sign_worker *worker);
 
 /* emit.c */
 int sign_emit(struct sign_job *job);

@@ -168,6 +168,7 @@ static int build_data(const struct sign_job *job, struct base_buf *data,
     return data->error;
 }
 
+/* The signature may come only when the worker is flushed. */
 static int make_signature(const struct sign_job *job, struct sign_worker *worker, size_t signer,
                           const struct sign_set *set, const struct dns_rr **out)
 {
@@ -175,21 +176,21 @@ static int make_signature(const struct sign_job *job, struct sign_worker *worker
     struct base_buf *data = &worker->data;
     data->data[2] = key->algorithm;
     base_store_u16(data->data + 16, key->tag);
-    uint8_t signature[CRYPTO_SIGNATURE_MAX];
-    size_t length;
-    int status = crypto_sign(worker->signers[signer], data->data, data->length, signature, &length);
-    if (status != BASE_OK)
-        return status;
     size_t head = RRSIG_FIXED + job->apex_length;
+    size_t length = crypto_signer_signature_size(worker->signers[signer]);
     struct dns_rr *rr = sign_new_rr(&worker->arena, DNS_TYPE_RRSIG, set->ttl, head + length);
     if (rr == NULL)
         return BASE_ENOMEM;
     memcpy(rr->rdata, data->data, head);
-    memcpy(rr->rdata + head, signature, length);
-    *out = rr;
-    return BASE_OK;
+    int status =
+        crypto_sign_later(worker->signers[signer], data->data, data->length, rr->rdata + head);
+    if (status == BASE_OK)
+        *out = rr;
+    return status;
 }
 
+/* Signatures of one set are by keys with different tags, so their order is known before they are:
+ * the tag comes first. */
 static void insert_sorted(const struct dns_rr **sigs, size_t count, const struct dns_rr *rr)
 {
     while (count > 0 && dns_rdata_compare(sigs[count - 1], rr) > 0) {
@@ -225,6 +226,16 @@ int sign_set_signatures(struct sign_job *job, struct sign_worker *worker,
         if (job->request->now + left < worker->earliest)
             worker->earliest = job->request->now + left;
         insert_sorted(out, count++, rr);
+    }
+    return BASE_OK;
+}
+
+int sign_worker_flush(const struct sign_job *job, struct sign_worker *worker)
+{
+    for (size_t i = 0; i < job->keys.count; i++) {
+        int status = crypto_sign_flush(worker->signers[i]);
+        if (status != BASE_OK)
+            return status;
     }
     return BASE_OK;
 }

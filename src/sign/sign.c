@@ -201,6 +201,23 @@ static int fill_zonemd_signatures(struct sign_job *job)
     return BASE_OK;
 }
 
+static int flush_worker(void *context, size_t index, unsigned number)
+{
+    struct sign_job *job = context;
+    return sign_worker_flush(job, &job->workers[index]);
+}
+
+/* Waits for the signatures that are still being made. Those of keys that are here are there. */
+static int flush(struct sign_job *job)
+{
+    bool remote = false;
+    for (size_t i = 0; i < job->keys.count; i++)
+        remote |= crypto_key_is_remote(job->keys.signers[i].key->key);
+    if (!remote)
+        return BASE_OK;
+    return base_parallel(job->threads, job->threads, flush_worker, job);
+}
+
 static int sign_zonemd(struct sign_job *job)
 {
     struct dns_rr *zonemd = job->top.zonemd;
@@ -210,6 +227,8 @@ static int sign_zonemd(struct sign_job *job)
     size_t length;
     base_store_u32(zonemd->rdata, job->out->serial);
     int status = fill_zonemd_signatures(job);
+    if (status == BASE_OK)
+        status = flush(job); /* the digest covers them */
     if (status == BASE_OK)
         status = zone_zonemd(job->out, job->policy->zonemd, digest, &length);
     if (status == BASE_OK && length + 6 != zonemd->length)
@@ -323,6 +342,8 @@ static int run(struct sign_job *job)
     if (status == BASE_OK)
         status = finish(job);
     if (status == BASE_OK)
+        status = flush(job);
+    if (status == BASE_OK)
         status = hand_over(job);
     return status;
 }
@@ -337,9 +358,10 @@ int sign_zone(const struct sign_request *request, struct base_findings *findings
         fill_result(&job, result);
         if (request->progress != NULL)
             request->progress(request->progress_context, job.signatures, job.signatures);
-    } else if (status == BASE_ECRYPTO || status == BASE_EUNSUPPORTED) {
+    } else if (status == BASE_ECRYPTO || status == BASE_EUNSUPPORTED || status == BASE_EPERM) {
         base_findings_add(findings, SIGN_CRYPTO_FAILED, NULL, "signing stopped: %s",
-                          base_strerror(status));
+                          status == BASE_EPERM ? "the private key may not be used now"
+                                               : base_strerror(status));
     }
     job_free(&job);
     return status;

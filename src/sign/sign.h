@@ -33,7 +33,8 @@ struct sign_result {
 };
 
 /* Signs. Findings explain every refusal (BASE_EREFUSED): no usable key, tag collision, a TTL
- * longer than the refresh margin, an algorithm that does not sign everything, ... */
+ * longer than the refresh margin, an algorithm that does not sign everything, ... BASE_ENOENT,
+ * without findings: the private halves are elsewhere and that place is gone. */
 int sign_zone(const struct sign_request *request, struct base_findings *findings,
               struct sign_result *result);
 
