@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/finding.h"
+#include "base/nearest.h"
 #include "cli/verbs.h"
 
 #include <stdio.h>
@@ -70,9 +71,5 @@ const unsigned char *cli_parse_name(struct cli_call *call, const char *text);
 /* Complains about the use of a verb on standard error; returns CLI_USAGE. */
 int cli_usage_error(const struct cli_verb *verb, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-
-/* The word of `words` (ended by NULL) that is nearest to a mistyped one, or NULL when none is
- * near. */
-const char *cli_nearest(const char *word, const char *const *words);
 
 #endif

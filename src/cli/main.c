@@ -39,7 +39,7 @@ static int unknown_verb(const struct cli_verb *head, const char *word)
         if (wanted && count + 1 < NAMES_MAX)
             names[count++] = (*verb)->name + skip;
     }
-    const char *near = cli_nearest(word, names);
+    const char *near = base_nearest(word, names);
     if (near != NULL)
         return cli_usage_error(head, "there is no verb \"%s\"; did you mean \"%s\"?", word, near);
     return cli_usage_error(head, "there is no verb \"%s\"", word);

@@ -40,7 +40,7 @@ static int unknown_option(const struct cli_verb *verb, const char *argument)
     char name[64];
     size_t length = strcspn(argument, "=");
     snprintf(name, sizeof(name), "%.*s", (int)(length < 60 ? length : 60), argument);
-    const char *near = cli_nearest(name, names);
+    const char *near = base_nearest(name, names);
     if (near != NULL)
         return cli_usage_error(verb, "there is no option --%s; did you mean --%s?", name, near);
     return cli_usage_error(verb, "there is no option --%s", name);

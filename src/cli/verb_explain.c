@@ -91,7 +91,7 @@ static int unknown_code(const struct cli_call *call, const char *code)
     for (int i = 0; i < BASE_FINDING_COUNT; i++)
         names[i] = base_finding_info((enum base_finding_code)i)->code;
     names[BASE_FINDING_COUNT] = NULL;
-    const char *near = cli_nearest(code, names);
+    const char *near = base_nearest(code, names);
     if (near != NULL)
         return cli_usage_error(call->verb, "there is no code \"%s\"; did you mean \"%s\"?", code,
                                near);

@@ -68,17 +68,17 @@ static void test_verbs(void **state)
 static void test_nearest(void **state)
 {
     const char *const words[] = {"check", "verify", "version", "format", NULL};
-    assert_string_equal(cli_nearest("chekc", words), "check");
-    assert_string_equal(cli_nearest("verfy", words), "verify");
-    assert_string_equal(cli_nearest("vers", words), "version");
-    assert_string_equal(cli_nearest("formatt", words), "format");
-    assert_null(cli_nearest("x", words));
-    assert_null(cli_nearest("", words));
-    assert_null(cli_nearest("nothing like it", words));
+    assert_string_equal(base_nearest("chekc", words), "check");
+    assert_string_equal(base_nearest("verfy", words), "verify");
+    assert_string_equal(base_nearest("vers", words), "version");
+    assert_string_equal(base_nearest("formatt", words), "format");
+    assert_null(base_nearest("x", words));
+    assert_null(base_nearest("", words));
+    assert_null(base_nearest("nothing like it", words));
     char large[200];
     memset(large, 'c', sizeof(large) - 1);
     large[sizeof(large) - 1] = '\0';
-    assert_null(cli_nearest(large, words));
+    assert_null(base_nearest(large, words));
 }
 
 /* Arguments divided by blanks. `line` must outlive the call. */

@@ -1,6 +1,8 @@
 /* The word that was probably meant. */
-#include "cli/call.h"
+#include "base/nearest.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 #define WORD_MAX   40
@@ -35,7 +37,7 @@ static size_t distance(const char *a, const char *b)
     return rows[a_length % 3][b_length];
 }
 
-const char *cli_nearest(const char *word, const char *const *words)
+const char *base_nearest(const char *word, const char *const *words)
 {
     const char *best = NULL;
     /* The most that still is a typing error. */
