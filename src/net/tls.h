@@ -1,6 +1,7 @@
 /*
- * TLS for the server side (RFC 7858, RFC 9103; versions and ciphers by RFC 9325): certificates, and
- * sessions over sockets that do not block. The protocol itself is OpenSSL's.
+ * TLS (RFC 7858, RFC 9103; versions and ciphers by RFC 9325): certificates, and sessions over
+ * sockets that do not block, on the side of the server and of the client. The protocol itself is
+ * OpenSSL's.
  */
 #ifndef NET_TLS_H
 #define NET_TLS_H
@@ -37,5 +38,25 @@ ssize_t net_tls_read(struct net_tls_session *session, uint8_t *data, size_t leng
 ssize_t net_tls_write(struct net_tls_session *session, const uint8_t *data, size_t length);
 bool net_tls_buffered(struct net_tls_session *session);
 const char *net_tls_identity(struct net_tls_session *session);
+
+/* True once the handshake is done. */
+bool net_tls_ready(const struct net_tls_session *session);
+/* Why the session failed, in words. */
+const char *net_tls_why(const struct net_tls_session *session);
+
+/*
+ * The client's side (RFC 9103): TLS 1.3 and the protocol "dot", nothing less. Holds what was read
+ * of files of certificates until they change. May be used by several threads at once.
+ */
+struct net_tls_client;
+int net_tls_client_new(struct net_tls_client **out); /* BASE_ENOMEM */
+/* After all its sessions. NULL is allowed. */
+void net_tls_client_free(struct net_tls_client *client);
+/* A session on a socket that connects, which stays the caller's. With `name` (DNS name or address)
+ * or `ca` (PEM file; NULL: what the system trusts) the server must prove who it is; with neither
+ * anybody is taken, and only those who merely listen are kept out. BASE_ENOMEM, BASE_EFORMAT: the
+ * file. */
+int net_tls_client_session(struct net_tls_client *client, int fd, const char *name, const char *ca,
+                           char why[256], struct net_tls_session **out);
 
 #endif
