@@ -90,6 +90,7 @@ struct image_step {
     uint32_t from;
     uint32_t to;
     uint64_t version;
+    const uint8_t *apex;
 };
 void image_step_init(struct image_step *step, size_t limit);
 void image_step_free(struct image_step *step);
@@ -98,6 +99,28 @@ void image_step_record(struct base_buf *buf, const uint8_t *owner, const struct 
  * the bound: all of it. */
 int image_step_store(struct image *image, MDB_txn *txn, uint32_t id, struct image_step *step,
                      size_t bytes, size_t versions);
+
+/* --- publishing --- */
+
+/* A transaction of its own, or within the one begun; ended according to `error`, which comes back
+ * when it is one. */
+int image_write_begin(struct image *image, MDB_txn **txn);
+int image_write_end(struct image *image, MDB_txn *txn, int error);
+/* Counts one up of the numbers in the database of general things; an error of LMDB. */
+int image_next_number(struct image *image, MDB_txn *txn, const char *what, uint64_t *number);
+int image_find_zone(struct image *image, MDB_txn *txn, const uint8_t *apex,
+                    struct image_zone *zone);
+int image_store_zone(struct image *image, MDB_txn *txn, const struct image_zone *zone);
+/* What the records of the apex and the counts of the arrays say; `hashes`: there are NSEC3 records.
+ * Points into the zone. */
+void image_describe(const struct zone *zone, bool hashes, struct image_zone *out);
+/* The key of a node in one part. BASE_EINVAL: an NSEC3 record whose owner is no hash. */
+int image_node_key(const struct image_zone *zone, const struct zone_node *node,
+                   enum image_part part, uint8_t out[IMAGE_KEY_MAX], size_t *length);
+static inline MDB_dbi image_part_database(const struct image *image, enum image_part part)
+{
+    return image->dbis[part == IMAGE_PART_DATA ? IMAGE_NAMES : IMAGE_HASHES];
+}
 
 /* Deletes all keys of a zone in a database. */
 int image_delete_range(MDB_txn *txn, MDB_dbi dbi, uint32_t id);
@@ -114,6 +137,7 @@ struct image_reader {
     bool near_known;
     uint32_t last_id; /* of the zone that was found last; noted when it comes again */
     struct image_zone near;
+    const struct image_zone *viewed; /* by image_view */
 };
 
 #endif

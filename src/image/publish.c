@@ -24,7 +24,7 @@ struct publication {
 
 /* --- numbers in the database of general things --- */
 
-static int next_number(struct image *image, MDB_txn *txn, const char *what, uint64_t *number)
+int image_next_number(struct image *image, MDB_txn *txn, const char *what, uint64_t *number)
 {
     MDB_val key = {strlen(what), (void *)(uintptr_t)what}, value;
     uint8_t octets[8] = {0};
@@ -67,11 +67,9 @@ int image_delete_range(MDB_txn *txn, MDB_dbi dbi, uint32_t id)
 
 /* --- a name --- */
 
-/* The key of a node in one part. BASE_EINVAL: an NSEC3 record whose owner is no hash. */
-static int node_key(const struct publication *publication, const struct zone_node *node,
-                    enum image_part part, uint8_t out[IMAGE_KEY_MAX], size_t *length)
+int image_node_key(const struct image_zone *zone, const struct zone_node *node,
+                   enum image_part part, uint8_t out[IMAGE_KEY_MAX], size_t *length)
 {
-    const struct image_zone *zone = &publication->zone;
     base_store_u32(out, zone->id);
     if (part == IMAGE_PART_DATA) {
         *length = 4 + dns_name_key(out + 4, node->name, zone->apex_labels);
@@ -85,11 +83,6 @@ static int node_key(const struct publication *publication, const struct zone_nod
         return BASE_EINVAL;
     *length = 4 + IMAGE_HASH_SIZE;
     return BASE_OK;
-}
-
-static MDB_dbi part_database(const struct publication *publication, enum image_part part)
-{
-    return publication->image->dbis[part == IMAGE_PART_DATA ? IMAGE_NAMES : IMAGE_HASHES];
 }
 
 /* Fills a buffer with the value of a node; leaves it empty when there is none. */
@@ -107,11 +100,11 @@ static int put(struct publication *publication, const struct zone_node *node, en
 {
     uint8_t octets[IMAGE_KEY_MAX];
     size_t length;
-    int error = node_key(publication, node, part, octets, &length);
+    int error = image_node_key(&publication->zone, node, part, octets, &length);
     if (error != BASE_OK)
         return error;
     MDB_val key = {length, octets}, data = {value->length, value->data};
-    MDB_dbi dbi = part_database(publication, part);
+    MDB_dbi dbi = image_part_database(publication->image, part);
     publication->written++;
     if (value->length > 0)
         return image_error(mdb_put(publication->txn, dbi, &key, &data, flags));
@@ -380,11 +373,11 @@ static bool has_hashes(const struct zone *zone)
     return false;
 }
 
-static void describe_denial(const struct zone *zone, struct image_zone *out)
+static void describe_denial(const struct zone *zone, bool hashes, struct image_zone *out)
 {
     const struct dns_rr *param = apex_record(zone, DNS_TYPE_NSEC3PARAM);
     if (param != NULL && param->length >= 5 && param->rdata[0] == 1 &&
-        param->length == 5u + param->rdata[4] && has_hashes(zone)) {
+        param->length == 5u + param->rdata[4] && hashes) {
         out->denial = IMAGE_NSEC3;
         out->iterations = base_load_u16(param->rdata + 2);
         out->salt_length = param->rdata[4];
@@ -394,15 +387,11 @@ static void describe_denial(const struct zone *zone, struct image_zone *out)
     }
 }
 
-static void describe(const struct image_publish *request, struct image_zone *out)
+void image_describe(const struct zone *zone, bool hashes, struct image_zone *out)
 {
-    const struct zone *zone = request->zone;
     const struct dns_rr *soa = zone->soa;
     uint32_t minimum = base_load_u32(soa->rdata + soa->length - 4);
     *out = (struct image_zone){
-        .published = request->now,
-        .earliest_expiry = request->earliest_expiry,
-        .next_resign = request->next_resign,
         .nodes = zone->node_count,
         .records = zone->rr_count,
         .apex = zone->apex,
@@ -411,11 +400,18 @@ static void describe(const struct image_publish *request, struct image_zone *out
         .apex_length = (uint8_t)dns_name_length(zone->apex),
         .apex_labels = (uint8_t)zone->apex_labels,
     };
-    describe_denial(zone, out);
+    describe_denial(zone, hashes, out);
 }
 
-static int find_zone(struct image *image, MDB_txn *txn, const uint8_t *apex,
-                     struct image_zone *zone)
+static void describe(const struct image_publish *request, struct image_zone *out)
+{
+    image_describe(request->zone, has_hashes(request->zone), out);
+    out->published = request->now;
+    out->earliest_expiry = request->earliest_expiry;
+    out->next_resign = request->next_resign;
+}
+
+int image_find_zone(struct image *image, MDB_txn *txn, const uint8_t *apex, struct image_zone *zone)
 {
     uint8_t octets[IMAGE_KEY_MAX];
     MDB_val key = {image_zone_key(octets, apex), octets}, value;
@@ -424,12 +420,12 @@ static int find_zone(struct image *image, MDB_txn *txn, const uint8_t *apex,
     return rc == 0 ? image_zone_decode(&value, zone) : image_error(rc);
 }
 
-static int store_zone(struct publication *publication)
+int image_store_zone(struct image *image, MDB_txn *txn, const struct image_zone *zone)
 {
     uint8_t octets[IMAGE_KEY_MAX], record[IMAGE_ZONE_RECORD_MAX];
-    MDB_val key = {image_zone_key(octets, publication->zone.apex), octets};
-    MDB_val value = {image_zone_encode(record, &publication->zone), record};
-    return mdb_put(publication->txn, publication->image->dbis[IMAGE_ZONES], &key, &value, 0);
+    MDB_val key = {image_zone_key(octets, zone->apex), octets};
+    MDB_val value = {image_zone_encode(record, zone), record};
+    return image_error(mdb_put(txn, image->dbis[IMAGE_ZONES], &key, &value, 0));
 }
 
 static int write_zone(struct publication *publication, struct image_published *published)
@@ -437,7 +433,7 @@ static int write_zone(struct publication *publication, struct image_published *p
     const struct image_publish *request = publication->request;
     struct image *image = publication->image;
     struct image_zone old;
-    int error = find_zone(image, publication->txn, request->zone->apex, &old);
+    int error = image_find_zone(image, publication->txn, request->zone->apex, &old);
     if (error != BASE_OK && error != BASE_ENOENT)
         return error;
     bool known = error == BASE_OK;
@@ -445,11 +441,11 @@ static int write_zone(struct publication *publication, struct image_published *p
                  !is_previous(publication, &old, request->previous);
     uint64_t id = known ? old.id : 0, set;
     publication->zone.template = known ? old.template : 0;
-    int rc = next_number(image, publication->txn, "version", &publication->zone.version);
+    int rc = image_next_number(image, publication->txn, "version", &publication->zone.version);
     if (rc == 0 && whole)
-        rc = next_number(image, publication->txn, "next", &id);
+        rc = image_next_number(image, publication->txn, "next", &id);
     if (rc == 0 && !known)
-        rc = next_number(image, publication->txn, "set", &set);
+        rc = image_next_number(image, publication->txn, "set", &set);
     if (rc != 0)
         return image_error(rc);
     if (id > UINT32_MAX)
@@ -457,22 +453,21 @@ static int write_zone(struct publication *publication, struct image_published *p
     publication->zone.id = (uint32_t)id;
     error = whole ? write_whole(publication, known ? &old : NULL) : write_difference(publication);
     if (error == BASE_OK)
-        error = image_error(store_zone(publication));
+        error = image_store_zone(image, publication->txn, &publication->zone);
     *published = (struct image_published){.version = publication->zone.version,
                                           .names_written = publication->written,
                                           .whole = whole};
     return error;
 }
 
-/* A transaction of its own, or within the one begun. */
-static int begin(struct image *image, MDB_txn **txn)
+int image_write_begin(struct image *image, MDB_txn **txn)
 {
     if (!image->writer)
         return BASE_EINVAL;
     return image_error(mdb_txn_begin(image->env, image->batch, 0, txn));
 }
 
-static int end(struct image *image, MDB_txn *txn, int error)
+int image_write_end(struct image *image, MDB_txn *txn, int error)
 {
     if (error != BASE_OK) {
         mdb_txn_abort(txn);
@@ -491,7 +486,7 @@ int image_publish(struct image *image, const struct image_publish *request,
     if (zone->soa == NULL || zone->soa->length < 22 || zone->node_count == 0)
         return BASE_EINVAL;
     struct publication publication = {.image = image, .request = request};
-    int error = begin(image, &publication.txn);
+    int error = image_write_begin(image, &publication.txn);
     if (error != BASE_OK)
         return error;
     base_buf_init(&publication.before, VALUE_MAX);
@@ -499,7 +494,7 @@ int image_publish(struct image *image, const struct image_publish *request,
     image_step_init(&publication.step, request->history_bytes);
     describe(request, &publication.zone);
     struct image_published result;
-    error = end(image, publication.txn, write_zone(&publication, &result));
+    error = image_write_end(image, publication.txn, write_zone(&publication, &result));
     base_buf_free(&publication.before);
     base_buf_free(&publication.after);
     image_step_free(&publication.step);
@@ -513,7 +508,7 @@ static int remove_zone(struct image *image, MDB_txn *txn, const uint8_t *apex)
     struct image_zone zone;
     uint64_t set;
     uint8_t octets[IMAGE_KEY_MAX];
-    int error = find_zone(image, txn, apex, &zone);
+    int error = image_find_zone(image, txn, apex, &zone);
     for (unsigned i = IMAGE_NAMES; error == BASE_OK && i < IMAGE_DATABASES; i++)
         error = image_delete_range(txn, image->dbis[i], zone.id);
     if (error != BASE_OK)
@@ -521,33 +516,32 @@ static int remove_zone(struct image *image, MDB_txn *txn, const uint8_t *apex)
     MDB_val key = {image_zone_key(octets, apex), octets};
     int rc = mdb_del(txn, image->dbis[IMAGE_ZONES], &key, NULL);
     if (rc == 0)
-        rc = next_number(image, txn, "set", &set);
+        rc = image_next_number(image, txn, "set", &set);
     return image_error(rc);
 }
 
 int image_remove(struct image *image, const uint8_t *apex)
 {
     MDB_txn *txn;
-    int error = begin(image, &txn);
-    return error != BASE_OK ? error : end(image, txn, remove_zone(image, txn, apex));
+    int error = image_write_begin(image, &txn);
+    return error != BASE_OK ? error : image_write_end(image, txn, remove_zone(image, txn, apex));
 }
 
 static int write_template(struct image *image, MDB_txn *txn, const uint8_t *apex, uint64_t template)
 {
     struct image_zone zone;
-    int error = find_zone(image, txn, apex, &zone);
+    int error = image_find_zone(image, txn, apex, &zone);
     if (error != BASE_OK || zone.template == template)
         return error;
-    uint8_t octets[IMAGE_KEY_MAX], record[IMAGE_ZONE_RECORD_MAX];
     zone.template = template;
-    MDB_val key = {image_zone_key(octets, apex), octets};
-    MDB_val value = {image_zone_encode(record, &zone), record};
-    return image_error(mdb_put(txn, image->dbis[IMAGE_ZONES], &key, &value, 0));
+    return image_store_zone(image, txn, &zone);
 }
 
 int image_set_template(struct image *image, const uint8_t *apex, uint64_t template)
 {
     MDB_txn *txn;
-    int error = begin(image, &txn);
-    return error != BASE_OK ? error : end(image, txn, write_template(image, txn, apex, template));
+    int error = image_write_begin(image, &txn);
+    return error != BASE_OK
+               ? error
+               : image_write_end(image, txn, write_template(image, txn, apex, template));
 }

@@ -54,6 +54,12 @@ static int give_name(const struct zone_node *node, uint8_t out[DNS_NAME_MAX])
     return BASE_OK;
 }
 
+static int view_owner(void *context, const uint8_t *name, uint8_t out[DNS_NAME_MAX])
+{
+    const struct zone_node *node = zone_find(context, name, NULL);
+    return node != NULL && is_owner(node) ? give_name(node, out) : BASE_ENOENT;
+}
+
 /* The places of the nodes before and behind a name: `before` is one more than that of the first,
  * or 0. BASE_ENOENT: the name is not of the zone. */
 static int around(const struct zone *zone, const uint8_t *name, size_t *before, size_t *after)
@@ -164,6 +170,7 @@ void zone_view_of(struct zone *zone, struct zone_view *out)
         .apex_labels = zone->apex_labels,
         .serial = zone->serial,
         .context = zone,
+        .owner = view_owner,
         .records = view_records,
         .before = view_before,
         .after = view_after,

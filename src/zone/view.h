@@ -21,6 +21,8 @@ struct zone_view {
     unsigned apex_labels;
     uint32_t serial;
     void *context;
+    /* The name of an owner as the zone writes it. BASE_ENOENT: it owns nothing. */
+    int (*owner)(void *context, const uint8_t *name, uint8_t out[DNS_NAME_MAX]);
     /* Visits all records of an owner, RRset after RRset (types ascending, records in canonical
      * order), RRSIGs included as type RRSIG. Only what is not NSEC3 or its RRSIG: those come by
      * `hash_records`. BASE_ENOENT: it owns nothing (it may be an empty non-terminal).

@@ -82,6 +82,12 @@ static void check_owner(const struct zone *zone, const struct zone_view *view, c
     base_buf_init(&seen.records, 1 << 20);
     expect(zone, zone_find(zone, owner, NULL), false, &expected);
     same(&expected, &seen, view->records(view->context, owner, see, &seen));
+    uint8_t found[DNS_NAME_MAX];
+    const struct zone_node *node = zone_find(zone, owner, NULL);
+    int error = view->owner(view->context, owner, found);
+    assert_int_equal(error, node != NULL && !(node->flags & ZONE_NSEC3) ? BASE_OK : BASE_ENOENT);
+    if (error == BASE_OK)
+        assert_memory_equal(found, node->name, dns_name_length(node->name));
     check_side(zone, view, owner, -1);
     check_side(zone, view, owner, 1);
 }
