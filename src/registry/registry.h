@@ -46,6 +46,7 @@ struct registry_zone {
     bool source_known;
     uint64_t edition; /* counts the edits; what was published last, and what there is: */
     uint64_t published_edition;
+    char stamp[80]; /* what source and policy were when it was published; "": not known */
     base_time published_at, checked_at; /* of primaries: last successful refresh */
     base_time expires_at;               /* primaries; 0: not */
     const char *problem;                /* JSON array of findings, as the API shows; NULL: none */
@@ -82,6 +83,7 @@ struct registry_published {
     bool source_known;
     uint64_t edition; /* that it was made from; 0 for zones that are not of edits */
     base_time at;
+    const char *stamp; /* see registry_zone; NULL: none */
 };
 int registry_published(struct registry *registry, const struct registry_published *published);
 int registry_checked(struct registry *registry, const uint8_t *zone, base_time at,

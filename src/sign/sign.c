@@ -283,9 +283,8 @@ static int finish(struct sign_job *job)
     }
     if (previous != NULL && policy == SIGN_SERIAL_KEEP)
         warn_of_kept_serial(job);
-    return finish_with(job,
-                       sign_serial_next(policy, input, previous != NULL ? &previous->serial : NULL,
-                                        job->request->now));
+    const uint32_t *last = previous != NULL ? &previous->serial : job->request->published;
+    return finish_with(job, sign_serial_next(policy, input, last, job->request->now));
 }
 
 /*

@@ -15,7 +15,10 @@ struct sign_request {
     const struct crypto_zone_key *keys; /* of this zone; private halves of those that sign */
     size_t key_count;
     struct zone *previous; /* the last signed version, or NULL: its good signatures are kept */
-    bool new_keys;         /* allow keys of which none is in the previous version's DNSKEY set */
+    /* The serial that was published last though its version is not there any more: the new one must
+     * be greater. NULL: none. Not looked at when there is 'previous'. */
+    const uint32_t *published;
+    bool new_keys; /* allow keys of which none is in the previous version's DNSKEY set */
     base_time now;
     unsigned threads;
     void (*progress)(void *context, size_t done, size_t all); /* signatures; may be NULL */
