@@ -4,6 +4,7 @@
 #include "net/server.h"
 
 #include "base/error.h"
+#include "net/listeners.h"
 #include "net/socket.h"
 #include "net/worker.h"
 
@@ -14,9 +15,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
-
-#define WORKERS_MAX 256
-#define PORT_TRIES  16 /* ports the system chose for UDP that were not free for TCP */
 
 struct endpoint {
     union net_address asked;  /* as the caller named it */
@@ -36,19 +34,6 @@ struct net_server {
     size_t endpoint_count;
     uint32_t next_number;
 };
-
-/* The CPUs that this process may use. */
-static unsigned find_cpus(int cpus[WORKERS_MAX])
-{
-    cpu_set_t set;
-    unsigned count = 0;
-    if (sched_getaffinity(0, sizeof(set), &set) != 0)
-        return 0;
-    for (unsigned cpu = 0; cpu < CPU_SETSIZE && count < WORKERS_MAX; cpu++)
-        if (CPU_ISSET(cpu, &set))
-            cpus[count++] = (int)cpu;
-    return count;
-}
 
 static uint32_t share(uint32_t limit, unsigned workers)
 {
@@ -84,10 +69,9 @@ int net_server_new(const struct net_options *options, struct net_server **out)
 {
     if (options->handler.respond == NULL || options->udp_answer_max < 512)
         return BASE_EINVAL;
-    int cpus[WORKERS_MAX];
-    unsigned cpu_count = find_cpus(cpus);
-    unsigned workers = options->workers == 0 ? cpu_count : options->workers;
-    workers = workers == 0 ? 1 : workers > WORKERS_MAX ? WORKERS_MAX : workers;
+    int cpus[NET_WORKERS_MAX];
+    unsigned cpu_count;
+    unsigned workers = net_listener_workers(options->workers, cpus, &cpu_count);
     struct net_server *server = calloc(1, sizeof(*server));
     if (server == NULL)
         return BASE_ENOMEM;
@@ -122,107 +106,61 @@ void net_server_free(struct net_server *server)
 
 /* The sockets of one endpoint, on their way to the workers. */
 struct opened {
-    struct net_source *sources; /* room for 3 per worker */
+    struct net_listener *listeners; /* room for 3 per worker; NULL: none were opened */
     size_t count;
 };
 
-static void close_opened(struct opened *opened)
+static bool is_ours(const void *context, const union net_address *address)
 {
-    int reason = errno;
-    for (size_t i = 0; i < opened->count; i++)
-        close(opened->sources[i].fd);
-    opened->count = 0;
-    errno = reason;
-}
-
-static int open_one(const union net_address *address, enum net_source_kind kind, int backlog,
-                    bool share_port, int *fd)
-{
-    return kind == NET_SOURCE_UDP ? net_socket_udp(address, share_port, fd)
-                                  : net_socket_tcp(address, backlog, share_port, fd);
-}
-
-/* Sees whether somebody else has the port, by opening it without sharing: two servers that share a
- * port by accident would each get half of the queries. Learns the port when the system chooses. */
-static int probe_port(const struct net_server *server, struct endpoint *endpoint,
-                      enum net_source_kind kind)
-{
+    const struct net_server *server = context;
     for (size_t i = 0; i < server->endpoint_count; i++)
-        if (net_address_equal(&server->endpoints[i].actual, &endpoint->actual))
-            return BASE_OK; /* it is ours */
-    int fd;
-    int error = open_one(&endpoint->actual, kind, server->options.backlog, false, &fd);
-    if (error != BASE_OK)
-        return error;
-    socklen_t length = sizeof(endpoint->actual);
-    if (getsockname(fd, &endpoint->actual.any, &length) != 0)
-        error = BASE_EIO;
-    close(fd);
-    return error;
+        if (net_address_equal(&server->endpoints[i].actual, address))
+            return true;
+    return false;
 }
 
-/* Opens a socket per worker. */
-static int open_kind(const struct net_server *server, struct endpoint *endpoint,
-                     enum net_source_kind kind, struct opened *opened)
+static int open_endpoint(const struct net_server *server, const struct net_endpoint *wanted,
+                         struct endpoint *endpoint, struct opened *opened)
 {
-    int error = probe_port(server, endpoint, kind);
-    for (unsigned i = 0; error == BASE_OK && i < server->count; i++) {
-        struct net_source source = {
-            .kind = kind, .endpoint = endpoint->number, .address = endpoint->actual};
-        error = open_one(&endpoint->actual, kind, server->options.backlog, true, &source.fd);
-        if (error == BASE_OK)
-            opened->sources[opened->count++] = source;
-    }
-    return error;
-}
-
-static int open_protocols(const struct net_server *server, struct endpoint *endpoint,
-                          struct opened *opened)
-{
-    int error = BASE_OK;
-    endpoint->actual = endpoint->asked;
-    if (endpoint->protocols & NET_LISTEN_UDP)
-        error = open_kind(server, endpoint, NET_SOURCE_UDP, opened);
-    if (error == BASE_OK && (endpoint->protocols & NET_LISTEN_TCP))
-        error = open_kind(server, endpoint, NET_SOURCE_TCP, opened);
-    if (error == BASE_OK && (endpoint->protocols & NET_LISTEN_TLS))
-        error = open_kind(server, endpoint, NET_SOURCE_TLS, opened);
-    if (error != BASE_OK)
-        close_opened(opened);
-    return error;
-}
-
-static int open_endpoint(const struct net_server *server, struct endpoint *endpoint,
-                         struct opened *opened)
-{
-    if (endpoint->protocols == 0 ||
-        (endpoint->protocols & NET_LISTEN_TLS && server->options.tls == NULL) ||
-        (endpoint->protocols & NET_LISTEN_TLS && endpoint->protocols & NET_LISTEN_TCP))
+    if (wanted->protocols & NET_LISTEN_TLS && server->options.tls == NULL)
         return BASE_EINVAL;
-    opened->count = 0;
-    opened->sources = calloc((size_t)server->count * 3, sizeof(*opened->sources));
-    if (opened->sources == NULL)
+    opened->listeners = calloc((size_t)server->count * 3, sizeof(*opened->listeners));
+    if (opened->listeners == NULL)
         return BASE_ENOMEM;
-    int error = BASE_EIO;
-    for (unsigned i = 0; i < PORT_TRIES && error != BASE_OK; i++) {
-        error = open_protocols(server, endpoint, opened);
-        if (net_address_port(&endpoint->asked) != 0 || errno != EADDRINUSE)
-            break;
-    }
+    struct net_opening opening = {.endpoint = wanted,
+                                  .workers = server->count,
+                                  .backlog = server->options.backlog,
+                                  .ours = is_ours,
+                                  .context = server};
+    int error = net_listener_open(&opening, opened->listeners, &opened->count, &endpoint->actual);
     if (error != BASE_OK) {
-        free(opened->sources);
-        opened->sources = NULL;
+        free(opened->listeners);
+        opened->listeners = NULL;
     }
     return error;
 }
 
-/* Hands sockets to the workers, round and round. */
-static void hand_over(struct net_server *server, struct opened *opened)
+static enum net_source_kind kind_of(unsigned protocol)
 {
-    for (size_t i = 0; i < opened->count; i++)
-        net_worker_add(server->workers[i % server->count], &opened->sources[i]);
-    free(opened->sources);
-    opened->sources = NULL;
+    return protocol == NET_LISTEN_UDP   ? NET_SOURCE_UDP
+           : protocol == NET_LISTEN_TLS ? NET_SOURCE_TLS
+                                        : NET_SOURCE_TCP;
+}
+
+/* Hands each worker its sockets. */
+static void hand_over(struct net_server *server, const struct endpoint *endpoint,
+                      struct opened *opened)
+{
+    for (size_t i = 0; i < opened->count; i++) {
+        const struct net_listener *listener = &opened->listeners[i];
+        struct net_source source = {.kind = kind_of(listener->protocol),
+                                    .fd = listener->fd,
+                                    .endpoint = endpoint->number,
+                                    .address = endpoint->actual};
+        net_worker_add(server->workers[listener->worker], &source);
+    }
+    free(opened->listeners);
+    opened->listeners = NULL;
 }
 
 static int reserve(struct net_server *server, size_t messages)
@@ -258,7 +196,7 @@ static int open_new(struct net_server *server, const struct net_endpoint *wanted
         next[i] = (struct endpoint){.asked = wanted[i].address,
                                     .protocols = wanted[i].protocols,
                                     .number = server->next_number + (uint32_t)i};
-        int error = open_endpoint(server, &next[i], &opened[i]);
+        int error = open_endpoint(server, &wanted[i], &next[i], &opened[i]);
         if (error != BASE_OK) {
             if (failed != NULL)
                 *failed = i;
@@ -282,8 +220,8 @@ static void replace(struct net_server *server, struct endpoint *next, size_t cou
 {
     size_t kept = count;
     for (size_t i = 0; i < count; i++)
-        if (opened[i].sources != NULL)
-            hand_over(server, &opened[i]);
+        if (opened[i].listeners != NULL)
+            hand_over(server, &next[i], &opened[i]);
     for (size_t i = 0; i < server->endpoint_count; i++) {
         const struct endpoint *have = &server->endpoints[i];
         if (have->adopted) {
@@ -314,8 +252,8 @@ int net_server_listen(struct net_server *server, const struct net_endpoint *endp
         next = NULL;
     } else if (opened != NULL) {
         for (size_t i = 0; i < count; i++) {
-            close_opened(&opened[i]);
-            free(opened[i].sources);
+            net_listener_close(opened[i].listeners, opened[i].count);
+            free(opened[i].listeners);
         }
     }
     int reason = errno;
@@ -325,11 +263,11 @@ int net_server_listen(struct net_server *server, const struct net_endpoint *endp
     return error;
 }
 
-/* A descriptor of the socket for each worker; the first is the one given. */
-static int share_descriptor(const struct net_server *server, int fd, int fds[WORKERS_MAX])
+/* A descriptor of the socket for each of `count` workers; the first is the one given. */
+static int share_descriptor(int fd, unsigned count, int fds[NET_WORKERS_MAX])
 {
     fds[0] = fd;
-    for (unsigned i = 1; i < server->count; i++) {
+    for (unsigned i = 1; i < count; i++) {
         fds[i] = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (fds[i] < 0) {
             while (--i > 0)
@@ -340,41 +278,76 @@ static int share_descriptor(const struct net_server *server, int fd, int fds[WOR
     return BASE_OK;
 }
 
-int net_server_adopt(struct net_server *server, int fd, bool tls)
+static bool same_socket(const struct endpoint *endpoint, const union net_address *address,
+                        unsigned protocol)
 {
-    struct net_source source = {.shared = server->count > 1, .endpoint = server->next_number};
+    return endpoint->adopted && endpoint->protocols == protocol &&
+           net_address_equal(&endpoint->actual, address);
+}
+
+/* Finds or makes the endpoint that an adopted socket belongs to: the sockets of all workers on one
+ * address are one. */
+static int adopted_endpoint(struct net_server *server, const union net_address *address,
+                            unsigned protocol, uint32_t *number)
+{
+    for (size_t i = 0; i < server->endpoint_count; i++)
+        if (same_socket(&server->endpoints[i], address, protocol)) {
+            *number = server->endpoints[i].number;
+            return BASE_OK;
+        }
+    struct endpoint *more =
+        realloc(server->endpoints, (server->endpoint_count + 1) * sizeof(*server->endpoints));
+    if (more == NULL)
+        return BASE_ENOMEM;
+    server->endpoints = more;
+    *number = server->next_number;
+    more[server->endpoint_count] = (struct endpoint){.asked = *address,
+                                                     .actual = *address,
+                                                     .protocols = protocol,
+                                                     .adopted = true,
+                                                     .number = *number};
+    return BASE_OK;
+}
+
+/* Gives an open socket to `count` workers from `first` on. */
+static int adopt(struct net_server *server, int fd, unsigned first, unsigned count, bool tls)
+{
+    struct net_source source = {.shared = count > 1};
     bool tcp;
     if (tls && server->options.tls == NULL)
         return BASE_EINVAL;
     int error = net_socket_adopt(fd, &tcp, &source.address);
     if (error != BASE_OK)
         return error;
-    source.kind = !tcp ? NET_SOURCE_UDP : tls ? NET_SOURCE_TLS : NET_SOURCE_TCP;
-    struct endpoint *more =
-        realloc(server->endpoints, (server->endpoint_count + 1) * sizeof(*server->endpoints));
-    if (more == NULL)
-        return BASE_ENOMEM;
-    server->endpoints = more;
-    error = reserve(server, 1);
-    int fds[WORKERS_MAX];
+    unsigned protocol = !tcp ? NET_LISTEN_UDP : tls ? NET_LISTEN_TLS : NET_LISTEN_TCP;
+    source.kind = kind_of(protocol);
+    error = adopted_endpoint(server, &source.address, protocol, &source.endpoint);
     if (error == BASE_OK)
-        error = share_descriptor(server, fd, fds);
+        error = reserve(server, 1);
+    int fds[NET_WORKERS_MAX];
+    if (error == BASE_OK)
+        error = share_descriptor(fd, count, fds);
     if (error != BASE_OK)
         return error;
-    for (unsigned i = 0; i < server->count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         source.fd = fds[i];
-        net_worker_add(server->workers[i], &source);
+        net_worker_add(server->workers[first + i], &source);
     }
-    server->endpoints[server->endpoint_count++] = (struct endpoint){
-        .asked = source.address,
-        .actual = source.address,
-        .protocols = !tcp  ? NET_LISTEN_UDP
-                     : tls ? NET_LISTEN_TLS
-                           : NET_LISTEN_TCP,
-        .adopted = true,
-        .number = server->next_number++,
-    };
+    if (source.endpoint == server->next_number) { /* a new one, counted only now */
+        server->endpoint_count++;
+        server->next_number++;
+    }
     return BASE_OK;
+}
+
+int net_server_adopt(struct net_server *server, int fd, bool tls)
+{
+    return adopt(server, fd, 0, server->count, tls);
+}
+
+int net_server_adopt_for(struct net_server *server, int fd, unsigned worker, bool tls)
+{
+    return adopt(server, fd, worker % server->count, 1, tls);
 }
 
 int net_server_address(const struct net_server *server, size_t index, union net_address *address)

@@ -58,8 +58,13 @@ int net_server_listen(struct net_server *server, const struct net_endpoint *endp
  * `tls`: connections on it are TLS. After an error it stays the caller's: BASE_EINVAL (it is
  * neither), BASE_EIO, BASE_ENOMEM. */
 int net_server_adopt(struct net_server *server, int fd, bool tls);
+/* The same for one worker only: its socket of those that share an address by SO_REUSEPORT
+ * (net/listeners.h). All of an address must be adopted, since the system spreads clients over them;
+ * a server with fewer workers than sockets gives some workers several. */
+int net_server_adopt_for(struct net_server *server, int fd, unsigned worker, bool tls);
 /* The address of the index-th endpoint, with the port that the system chose: first those that
- * listen named, in its order, then those that were adopted. BASE_ENOENT. */
+ * listen named, in its order, then those that were adopted; the sockets of all workers on one
+ * address and protocol count as one. BASE_ENOENT. */
 int net_server_address(const struct net_server *server, size_t index, union net_address *address);
 
 /* Starts the workers and returns when all are ready. After an error none runs. */

@@ -3,10 +3,13 @@
  */
 #include "base/error.h"
 #include "base/reader.h"
+#include "net/listeners.h"
 #include "net/server.h"
+#include "net/socket.h"
 #include "net/udp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -203,6 +206,86 @@ static void test_failures(void **state)
     assert_int_equal(net_server_new(&options, &server), BASE_EINVAL);
 }
 
+/* A server that got copies of the set's sockets, as another process would. */
+static struct net_server *serve_from(const struct net_listeners *listeners, struct counts *counts,
+                                     unsigned workers)
+{
+    struct net_options options = options_for(counts, workers);
+    struct net_server *server;
+    size_t count;
+    const struct net_listener *all = net_listeners_all(listeners, &count);
+    assert_int_equal(net_server_new(&options, &server), BASE_OK);
+    for (size_t i = 0; i < count; i++) {
+        int fd = fcntl(all[i].fd, F_DUPFD_CLOEXEC, 3);
+        if (all[i].worker == NET_WORKERS_ALL)
+            assert_int_equal(net_server_adopt(server, fd, false), BASE_OK);
+        else
+            assert_int_equal(net_server_adopt_for(server, fd, all[i].worker, false), BASE_OK);
+    }
+    assert_int_equal(net_server_start(server), BASE_OK);
+    return server;
+}
+
+/* Servers come and go, the sockets stay. */
+static void test_listeners(void **state)
+{
+    struct counts counts = {.refuse = -1};
+    struct net_endpoint ends[2] = {endpoint("127.0.0.1@0"), endpoint("127.0.0.1@0")};
+    struct net_listeners *listeners;
+    union net_address first, second, shared;
+    size_t count, failed = 9;
+    assert_int_equal(net_listeners_new(2, 16, &listeners), BASE_OK);
+    assert_int_equal(net_listeners_workers(listeners), 2);
+    assert_int_equal(net_listeners_open(listeners, ends, 1, NULL), BASE_OK);
+    const struct net_listener *all = net_listeners_all(listeners, &count);
+    assert_int_equal(count, 4);
+    for (size_t i = 0; i < count; i++)
+        assert_true(all[i].endpoint == 0 && all[i].worker == i % 2);
+    assert_int_equal(net_listeners_address(listeners, 0, &first), BASE_OK);
+    assert_int_equal(net_listeners_address(listeners, 1, &second), BASE_ENOENT);
+
+    int other;
+    assert_int_equal(net_socket_udp(&ends[0].address, false, &other), BASE_OK);
+    assert_int_equal(net_listeners_adopt(listeners, other, true), BASE_EINVAL);
+    assert_int_equal(net_listeners_adopt(listeners, other, false), BASE_OK);
+    /* What is taken stays taken: the set opens none of the endpoints, and is as before. */
+    assert_int_equal(net_address_parse("192.0.2.1", 53, &ends[1].address), BASE_OK);
+    assert_true(net_listeners_open(listeners, ends, 2, &failed) != BASE_OK);
+    assert_int_equal(failed, 1);
+    net_listeners_all(listeners, &count);
+    assert_int_equal(count, 5);
+
+    for (unsigned round = 0; round < 3; round++) {
+        /* Asked while nobody serves. */
+        int early = connected(SOCK_DGRAM, &first);
+        uint8_t query[38] = {42};
+        assert_int_equal(send(early, query, sizeof(query), 0), sizeof(query));
+        struct net_server *server = serve_from(listeners, &counts, 1 + round);
+        struct pollfd wait = {.fd = early, .events = POLLIN};
+        assert_int_equal(poll(&wait, 1, 5000), 1);
+        close(early);
+        assert_int_equal(net_server_address(server, 2, &shared), BASE_OK);
+        for (uint8_t i = 0; i < 20; i++) {
+            int fd = connected(i % 2 ? SOCK_STREAM : SOCK_DGRAM, &first);
+            ask(fd, i % 2, i);
+            close(fd);
+        }
+        int fd = connected(SOCK_DGRAM, &shared);
+        ask(fd, false, 1);
+        close(fd);
+        net_server_free(server);
+    }
+    ends[1] = endpoint("127.0.0.1@0");
+    ends[1].address = ends[0].address;
+    ends[1].protocols = NET_LISTEN_UDP;
+    assert_int_equal(net_listeners_open(listeners, &ends[1], 1, NULL), BASE_OK);
+    net_listeners_all(listeners, &count);
+    assert_int_equal(count, 3); /* and the adopted one */
+    assert_int_equal(net_listeners_address(listeners, 0, &second), BASE_OK);
+    assert_false(net_address_equal(&first, &second));
+    net_listeners_free(listeners);
+}
+
 static void test_truncate(void **state)
 {
     /* Question "a." A IN, an answer of 20 octets, an OPT record of 11. */
@@ -244,6 +327,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_serve_and_stop),
         cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_listeners),
         cmocka_unit_test(test_truncate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
