@@ -46,6 +46,11 @@ void sign_policy_default(struct sign_policy *policy);
 /* Reads a policy file over the defaults. Unknown or repeated keys and impossible values are
  * findings with line and column: BASE_EREFUSED; `policy` is set only on success. */
 int sign_policy_read(const char *path, struct base_findings *findings, struct sign_policy *policy);
+/* The same from a part of a larger document: reads the map `root` over what `policy` has, and
+ * checks it. `file` is for findings. BASE_EREFUSED, then `policy` is as before. */
+struct base_yaml;
+int sign_policy_read_part(const char *file, const struct base_yaml *root,
+                          struct base_findings *findings, struct sign_policy *policy);
 /* Checks that the values fit together (validity > refresh > inception, ...). */
 int sign_policy_check(const struct sign_policy *policy, const struct base_place *place,
                       struct base_findings *findings);

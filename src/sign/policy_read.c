@@ -401,6 +401,20 @@ static int read_data(struct reading *reading, const uint8_t *data, size_t length
     return sign_policy_check(&reading->policy, &place, reading->findings);
 }
 
+int sign_policy_read_part(const char *file, const struct base_yaml *root,
+                          struct base_findings *findings, struct sign_policy *policy)
+{
+    struct reading reading = {.file = file, .findings = findings, .policy = *policy};
+    struct base_place place = {.file = file, .line = root->line, .column = root->column};
+    read_tree(&reading, root);
+    if (reading.bad)
+        return BASE_EREFUSED;
+    int error = sign_policy_check(&reading.policy, &place, findings);
+    if (error == BASE_OK)
+        *policy = reading.policy;
+    return error;
+}
+
 int sign_policy_read(const char *path, struct base_findings *findings, struct sign_policy *policy)
 {
     struct reading reading = {.file = path, .findings = findings};
