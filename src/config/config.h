@@ -97,9 +97,17 @@ struct config_listen {
     unsigned protocols; /* enum net_listen */
 };
 
+/* Where the secret of a key comes from. */
+struct config_secret {
+    const char *file; /* that holds it; NULL: the settings themselves, at: */
+    uint32_t line;
+};
+
+#define CONFIG_DATA "/var/lib/kenter"
+
 struct config {
     struct base_arena arena; /* all of it lives here */
-    const char *data;        /* directory */
+    const char *data;        /* directory; CONFIG_DATA */
     const char *user;        /* to run as when started by root; NULL: stay */
     unsigned threads;        /* of signing and of answering each; 0: one per CPU */
     struct base_log log;
@@ -122,6 +130,7 @@ struct config {
         *metrics; /* /metrics and /healthz by plain HTTP too; NULL: the socket only */
     const char *export_directory; /* signed zone files, kept current; NULL: none */
     const struct dns_tsig_key *keys;
+    const struct config_secret *secrets; /* by the same index */
     size_t key_count;
     const struct config_remote *remotes;
     size_t remote_count;
@@ -138,15 +147,41 @@ struct config {
 
 /* Settings at their defaults, no zones. */
 int config_default(struct config **out);
-/* BASE_EREFUSED with findings; BASE_ENOENT: there is no such file (a finding too). */
+/* Reads a file over the defaults. All that is wrong is told at once. Paths in it are relative to
+ * its directory, and come out absolute. BASE_EREFUSED with findings; BASE_ENOENT: there is no such
+ * file (a finding too); BASE_ENOMEM. Warnings are findings too. */
 int config_read(const char *path, struct base_findings *findings, struct config **out);
-/* The text of a setting: what `kenterd --check` prints, YAML that config_read takes. malloc'ed. */
+/* All settings as they are in effect, as YAML that config_read takes but for secrets, which are not
+ * told. malloc'ed, to be freed. BASE_ENOMEM. */
 int config_print(const struct config *config, char **text);
-void config_free(struct config *config); /* NULL allowed */
+/* Wipes the secrets and frees it. NULL allowed. */
+void config_free(struct config *config);
+
+/*
+ * Settings from a command line, on top of config_default: simple fields are set by the caller
+ * (texts stay the caller's), lists grow by these. BASE_ENOMEM; BASE_EFORMAT: the text is not what
+ * it must be; BASE_EEXIST: there already.
+ */
+/* "192.0.2.1", "[::1]:5300", "127.0.0.1@5300": UDP and TCP, port 53 unless it says another. */
+int config_add_listen(struct config *config, const char *address);
+/* A directory of zone files, with `standard` as its template. */
+int config_add_directory(struct config *config, const char *path);
+/* "192.0.2.0/24", "2001:db8::1": may transfer all zones. */
+int config_allow_transfer(struct config *config, const char *network);
+/* Reads the default policy from a file; errors and findings as of sign_policy_read. */
+int config_set_policy(struct config *config, const char *path, struct base_findings *findings);
+
+/* Reads "192.0.2.0/24", "2001:db8::/32", "192.0.2.1", or "any". Bits behind the prefix must be
+ * zero. BASE_EFORMAT. */
+int config_network_parse(const char *text, struct config_match *match);
 
 const struct config_policy *config_policy_find(const struct config *config, const char *name);
 const struct config_remote *config_remote_find(const struct config *config, const char *name);
 const struct dns_tsig_key *config_key_find(const struct config *config, const uint8_t *name);
+const struct config_zone *config_zone_find(const struct config *config, const uint8_t *name);
+
+/* A policy at its defaults; `name` stays. */
+void config_policy_default(struct config_policy *policy, const char *name);
 
 /* What stands for a template in the image (image_set_template), so that the process that answers
  * knows which one holds for a zone. It comes from the template's place alone: the directory's path,
@@ -170,9 +205,21 @@ int config_templates(const struct config *config, struct config_numbered **out, 
 const struct config_template *config_template_find(const struct config_numbered *templates,
                                                    size_t count, uint64_t number);
 
-/* Does one of the matches hold for this client? `key`: wire name of the TSIG key that the message
- * was verified with, or NULL; `identity`: of a verified certificate, or NULL. */
+/* Does it hold for this client? `key`: wire name of the TSIG key that the message was verified
+ * with, or NULL; `identity`: of a verified certificate, or NULL. */
+bool config_match_holds(const struct config_match *match, const union net_address *peer,
+                        const uint8_t *key, const char *identity);
+/* Does one of the matches hold? */
 bool config_acl_allows(const struct config_acl *acl, const union net_address *peer,
                        const uint8_t *key, const char *identity);
+/* May this client change records of this type at this name? The first rule that speaks of it
+ * decides; none: no. */
+struct config_update_client {
+    const union net_address *peer;
+    const uint8_t *key;   /* NULL: none */
+    const char *identity; /* NULL: none */
+};
+bool config_update_allows(const struct config_template *as, const struct config_update_client *who,
+                          const uint8_t *name, uint16_t type);
 
 #endif
