@@ -411,21 +411,22 @@ static void start_waiting(struct net_exchanger *exchanger)
     }
 }
 
-/* Runs what was handed in; tells whether it is time to stop. */
-static bool run_tasks(struct net_exchanger *exchanger)
+/* Runs what was handed in, and tells whether there was anything; *stop: it is time to stop. */
+static bool run_tasks(struct net_exchanger *exchanger, bool *stop)
 {
     pthread_mutex_lock(&exchanger->lock);
     struct net_task *task = exchanger->first;
     exchanger->first = NULL;
     exchanger->last = &exchanger->first;
-    bool stop = exchanger->stop;
+    *stop = exchanger->stop;
     pthread_mutex_unlock(&exchanger->lock);
+    bool any = task != NULL;
     while (task != NULL) {
         struct net_task *next = task->next;
         task->run(task);
         task = next;
     }
-    return stop;
+    return any;
 }
 
 static void handle_events(struct net_exchanger *exchanger)
@@ -464,7 +465,10 @@ static void end_all(struct net_exchanger *exchanger)
         exchange->done(exchange, &(struct net_reply){.kind = NET_REPLY_STOPPED,
                                                      .why = "the fetcher is being ended"});
     }
-    run_tasks(exchanger);
+    /* Tasks may hand in tasks; but nothing that waits can be begun any more. */
+    bool stop;
+    while (run_tasks(exchanger, &stop))
+        continue;
 }
 
 static void *run(void *context)
@@ -482,7 +486,9 @@ static void *run(void *context)
                 continue;
         }
         handle_events(exchanger);
-        if (run_tasks(exchanger))
+        bool stop;
+        run_tasks(exchanger, &stop);
+        if (stop)
             break;
         handle_deadlines(exchanger);
         start_waiting(exchanger);
