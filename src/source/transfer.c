@@ -43,7 +43,7 @@ const char *source_rcode_text(unsigned rcode, char room[16])
                                         "NXRRSET", "NOTAUTH", "NOTZONE"};
     if (rcode < sizeof(names) / sizeof(*names))
         return names[rcode];
-    snprintf(room, 16, "rcode %u", rcode);
+    snprintf(room, 16, "rcode %u", rcode & 0xffff);
     return room;
 }
 
