@@ -19,9 +19,10 @@ struct source_catalog {
     struct source_member *members; /* by zone */
     size_t count;
 };
-/* Reads version 2. A catalog that is broken (section 5.1: no version, a version not known, two
- * members with one name, …) is refused as a whole (BASE_EREFUSED with findings): the last good
- * stays. */
+/* Reads version 2. A catalog that is broken (section 5.1: no version, a version not known, a member
+ * or its coo with two PTR records, one zone with two labels) is refused as a whole (BASE_EREFUSED
+ * with findings): the last good stays. Of several groups of a member the first counts. What is not
+ * known is ignored, as are properties (ext) of others. BASE_ENOMEM. */
 int source_catalog_read(struct zone *catalog, struct base_findings *findings,
                         struct source_catalog *out);
 void source_catalog_free(struct source_catalog *catalog);
@@ -30,7 +31,8 @@ const struct source_member *source_catalog_find(const struct source_catalog *cat
 
 /* Makes a catalog zone of these members: the label of each is a digest of its name, so it stays the
  * same from version to version. SOA and NS as section 4.1 says. Members need only `zone` and
- * `group`. */
+ * `group`. BASE_ERANGE: the apex is too long for a catalog, or a group's name. BASE_ENOMEM,
+ * BASE_ECRYPTO. */
 int source_catalog_make(const uint8_t *apex, uint32_t serial, const struct source_member *members,
                         size_t count, struct zone **out);
 
