@@ -136,14 +136,12 @@ static size_t cds_rdata(const struct crypto_zone_key *key, unsigned digest,
     return 4 + length;
 }
 
-/* Does a CDS or CDNSKEY of the input stand for a key of ours? */
-static bool ours(const struct sign_job *job, const struct dns_rr *rr)
+bool sign_record_of_keys(const struct crypto_zone_key *keys, size_t count, const struct dns_rr *rr)
 {
-    for (size_t i = 0; i < job->request->key_count; i++) {
-        const struct crypto_zone_key *key = &job->request->keys[i];
-        if (rr->type == DNS_TYPE_CDNSKEY) {
-            if (rr->length == key->dnskey_length &&
-                memcmp(rr->rdata + 2, key->dnskey + 2, rr->length - 2u) == 0)
+    for (size_t i = 0; rr->length > 4 && i < count; i++) {
+        const struct crypto_zone_key *key = &keys[i];
+        if (rr->type != DNS_TYPE_CDS) {
+            if (sign_same_public_key(key, rr))
                 return true;
             continue;
         }
@@ -161,7 +159,7 @@ static int keep_foreign(struct sign_job *job, uint16_t type, struct rr_list *lis
     const struct zone_rrset *set = input_set(job, type);
     for (unsigned i = 0; set != NULL && i < set->count; i++) {
         const struct dns_rr *rr = job->zone->rrs[set->first_rr + i];
-        if (rr->length <= 4 || ours(job, rr))
+        if (rr->length <= 4 || sign_record_of_keys(job->request->keys, job->request->key_count, rr))
             continue;
         int status = list_add_copy(job, list, type, rr->rdata, rr->length);
         if (status != BASE_OK)

@@ -290,14 +290,34 @@ static const struct dns_rr *denial_rr(struct emission *emission, uint16_t type, 
 }
 
 static const struct dns_rr *make_nsec(struct emission *emission, const struct piece *piece,
-                                      size_t next, size_t count)
+                                      const uint8_t *next, size_t count)
 {
     struct sign_worker *worker = emission->worker;
     const struct sign_job *job = emission->job;
-    size_t length = dns_name_lower(worker->rdata, job->zone->nodes[next].name);
+    size_t length = dns_name_lower(worker->rdata, next);
     length += sign_node_bitmap(job, piece->node, worker->sets, count, worker->types,
                                worker->rdata + length);
     return denial_rr(emission, DNS_TYPE_NSEC, length);
+}
+
+/* Copies the type bitmap that the previous version has; returns its length. */
+static size_t kept_bitmap(const struct emission *emission, uint8_t *out)
+{
+    const struct zone *previous = emission->job->previous;
+    const struct zone_rrset *set = zone_rrset(previous, emission->owner.previous, DNS_TYPE_NSEC3);
+    const struct dns_rr *rr = previous->rrs[set->first_rr];
+    size_t head = 5u + rr->rdata[4]; /* up to the salt's end */
+    head += 1u + rr->rdata[head];
+    memcpy(out, rr->rdata + head, rr->length - head);
+    return rr->length - head;
+}
+
+static const uint8_t *next_hash(const struct sign_job *job, const struct sign_hash *hash)
+{
+    size_t index = (size_t)(hash - job->hashes);
+    if (job->next_hashes != NULL)
+        return job->next_hashes[index];
+    return job->hashes[index + 1 < job->hash_count ? index + 1 : 0].hash;
 }
 
 static const struct dns_rr *make_nsec3(struct emission *emission, const struct sign_hash *hash)
@@ -314,10 +334,11 @@ static const struct dns_rr *make_nsec3(struct emission *emission, const struct s
     memcpy(at, policy->nsec3_salt, policy->nsec3_salt_length);
     at += policy->nsec3_salt_length;
     *at++ = CRYPTO_NSEC3_SIZE;
-    bool last = hash + 1 == job->hashes + job->hash_count;
-    memcpy(at, last ? job->hashes[0].hash : hash[1].hash, CRYPTO_NSEC3_SIZE);
+    memcpy(at, next_hash(job, hash), CRYPTO_NSEC3_SIZE);
     at += CRYPTO_NSEC3_SIZE;
-    if (hash->depth == 0) {
+    if (hash->depth == SIGN_HASH_KEPT) {
+        at += kept_bitmap(emission, at);
+    } else if (hash->depth == 0) {
         size_t count = sign_node_view(job, hash->node, worker->hash_sets);
         at += sign_node_bitmap(job, hash->node, worker->hash_sets, count, worker->types, at);
     }
@@ -419,14 +440,15 @@ static int put_node(struct emission *emission, const struct piece *piece, size_t
     return node->name != NULL ? BASE_OK : BASE_ENOMEM;
 }
 
-static int put_piece(struct emission *emission, const struct piece *piece, size_t next)
+/* `next`: the next name of the chain; NULL: the piece has no NSEC. */
+static int put_piece(struct emission *emission, const struct piece *piece, const uint8_t *next)
 {
     struct sign_job *job = emission->job;
     struct sign_worker *worker = emission->worker;
     size_t first_rrset = emission->rrset;
     size_t count = piece_sets(job, piece, worker->sets);
     const struct dns_rr *denial = NULL;
-    if (next != SIZE_MAX || piece->hash != NULL) {
+    if (next != NULL || piece->hash != NULL) {
         denial = piece->hash != NULL ? make_nsec3(emission, piece->hash)
                                      : make_nsec(emission, piece, next, count);
         if (denial == NULL)
@@ -439,7 +461,7 @@ static int put_piece(struct emission *emission, const struct piece *piece, size_
 }
 
 /* The next chain node after `index`, which the apex follows at the end. */
-static size_t next_in_chain(const struct sign_job *job, size_t index)
+static size_t next_node(const struct sign_job *job, size_t index)
 {
     size_t count = job->zone->node_count, chunk = index / SIGN_CHUNK;
     size_t end = (chunk + 1) * SIGN_CHUNK < count ? (chunk + 1) * SIGN_CHUNK : count;
@@ -449,6 +471,12 @@ static size_t next_in_chain(const struct sign_job *job, size_t index)
     if (chunk + 1 < job->chunk_count && job->chain_first[chunk + 1] < count)
         return job->chain_first[chunk + 1];
     return 0;
+}
+
+static const uint8_t *next_name(const struct sign_job *job, size_t index)
+{
+    return job->next_names != NULL ? job->next_names[index]
+                                   : job->zone->nodes[next_node(job, index)].name;
 }
 
 static int emit_task(void *context, size_t index, unsigned number)
@@ -473,7 +501,7 @@ static int emit_task(void *context, size_t index, unsigned number)
         }
         zone_prefetch(job->zone, walk.node + ZONE_PREFETCH_NODES);
         emission.owner = sign_owner_make(piece.name, old);
-        size_t next = has_nsec(job, &piece) ? next_in_chain(job, piece.node) : SIZE_MAX;
+        const uint8_t *next = has_nsec(job, &piece) ? next_name(job, piece.node) : NULL;
         int status = put_piece(&emission, &piece, next);
         if (status != BASE_OK)
             return status;

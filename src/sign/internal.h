@@ -8,6 +8,8 @@
  *   rrsig.c   one RRset's signatures, kept from the previous version or made
  *   emit.c    all nodes into the arrays of the new zone, in tasks that know where they write
  *   sign.c    the steps in order; serial and ZONEMD at the end
+ *
+ * A change goes the same way, with a small zone of the names that it touches: delta.h, delta.c.
  */
 #ifndef SIGN_INTERNAL_H
 #define SIGN_INTERNAL_H
@@ -74,6 +76,9 @@ struct sign_hash {
     uint32_t node;  /* of the input */
     uint32_t depth; /* labels to take off the node's name: > 0 for an empty non-terminal */
 };
+/* The depth of a member of which only the next hash is new: the types are the previous version's.
+ */
+#define SIGN_HASH_KEPT UINT32_MAX
 
 /* A stretch of the merge of input nodes and NSEC3 chain, and where its output goes. */
 struct sign_task {
@@ -127,10 +132,16 @@ struct sign_job {
     struct sign_hash *hashes;
     size_t hash_count;
 
+    /* A change knows of each member what follows it: by node, in lower case, and by hash. NULL: the
+     * members are all there, the next is the next. */
+    const uint8_t *const *next_names;
+    const uint8_t *const *next_hashes;
+
     struct sign_task *tasks;
     size_t task_count;
     struct zone *out;
     size_t signatures; /* in the result */
+    bool unchanged;    /* the result is the previous version */
     /* where the apex's deferred sets have their signatures */
     size_t soa_signatures, zonemd_signatures;
 
@@ -140,12 +151,16 @@ struct sign_job {
 };
 
 /* keys.c */
+/* Is the record the public half of the key? Flags may differ. */
+bool sign_same_public_key(const struct crypto_zone_key *key, const struct dns_rr *rr);
 int sign_choose_keys(struct sign_job *job);
 bool sign_key_published(const struct crypto_zone_key *key, base_time now);
 /* "KSK 13/12345" */
 const char *sign_key_text(const struct crypto_zone_key *key, char out[32]);
 
 /* apex.c */
+/* Is it a DNSKEY, CDS or CDNSKEY record that stands for one of these keys? */
+bool sign_record_of_keys(const struct crypto_zone_key *keys, size_t count, const struct dns_rr *rr);
 int sign_make_apex(struct sign_job *job);
 /* A record in `arena`, rdata not set; NULL when out of memory. */
 struct dns_rr *sign_new_rr(struct base_arena *arena, uint16_t type, uint32_t ttl, size_t length);
@@ -208,5 +223,18 @@ int sign_worker_flush(const struct sign_job *job, struct sign_worker *worker);
 
 /* emit.c */
 int sign_emit(struct sign_job *job);
+
+/* sign.c */
+void sign_job_init(struct sign_job *job, const struct sign_request *request,
+                   struct base_findings *findings);
+void sign_job_free(struct sign_job *job);
+int sign_check_request(struct sign_job *job);
+int sign_make_workers(struct sign_job *job);
+const struct sign_set *sign_apex_set(const struct sign_job *job, uint16_t type);
+/* Serial, SOA, ZONEMD. */
+int sign_finish(struct sign_job *job);
+/* Gives the result the memory that its records live in. */
+int sign_hand_over(struct sign_job *job);
+void sign_fill_result(struct sign_job *job, struct sign_result *result);
 
 #endif

@@ -95,7 +95,7 @@ static bool key_usable(struct sign_job *job, const struct crypto_zone_key *key)
     return true;
 }
 
-static bool same_public_key(const struct crypto_zone_key *key, const struct dns_rr *rr)
+bool sign_same_public_key(const struct crypto_zone_key *key, const struct dns_rr *rr)
 {
     /* Flags may differ: REVOKE is set on a key that stays the same. */
     return rr->length == key->dnskey_length && rr->length > 4 &&
@@ -121,7 +121,7 @@ static int collect_foreign(struct sign_job *job)
         const struct dns_rr *rr = zone->rrs[set->first_rr + i];
         bool ours = rr->length <= 4;
         for (size_t k = 0; k < request->key_count && !ours; k++)
-            ours = same_public_key(&request->keys[k], rr);
+            ours = sign_same_public_key(&request->keys[k], rr);
         if (ours)
             continue;
         job->keys.foreign[job->keys.foreign_count++] = rr;

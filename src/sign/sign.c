@@ -55,7 +55,7 @@ static void worker_free(const struct sign_job *job, struct sign_worker *worker)
     base_arena_free(&worker->arena);
 }
 
-static int make_workers(struct sign_job *job)
+int sign_make_workers(struct sign_job *job)
 {
     job->workers = calloc(job->threads, sizeof(*job->workers));
     if (job->workers == NULL)
@@ -68,7 +68,7 @@ static int make_workers(struct sign_job *job)
     return BASE_OK;
 }
 
-static int check_request(struct sign_job *job)
+int sign_check_request(struct sign_job *job)
 {
     const struct zone *zone = job->zone, *previous = job->previous;
     char a[DNS_NAME_TEXT], b[DNS_NAME_TEXT];
@@ -90,8 +90,8 @@ static int check_request(struct sign_job *job)
     return BASE_OK;
 }
 
-static void job_init(struct sign_job *job, const struct sign_request *request,
-                     struct base_findings *findings)
+void sign_job_init(struct sign_job *job, const struct sign_request *request,
+                   struct base_findings *findings)
 {
     const struct zone *previous = request->previous;
     *job = (struct sign_job){
@@ -110,7 +110,7 @@ static void job_init(struct sign_job *job, const struct sign_request *request,
     base_arena_init(&job->records, 0);
 }
 
-static void job_free(struct sign_job *job)
+void sign_job_free(struct sign_job *job)
 {
     for (unsigned i = 0; job->workers != NULL && i < job->threads; i++)
         worker_free(job, &job->workers[i]);
@@ -125,7 +125,7 @@ static void job_free(struct sign_job *job)
  * The end: serial, SOA, ZONEMD
  */
 
-static const struct sign_set *apex_set(const struct sign_job *job, uint16_t type)
+const struct sign_set *sign_apex_set(const struct sign_job *job, uint16_t type)
 {
     for (size_t i = 0; i < job->top.count; i++)
         if (job->top.sets[i].type == type)
@@ -182,7 +182,7 @@ static bool rest_unchanged(const struct sign_job *job)
 static int sign_deferred(struct sign_job *job, uint16_t type, size_t at)
 {
     struct sign_owner owner = sign_owner_make(job->apex, previous_apex(job));
-    const struct sign_set *set = apex_set(job, type);
+    const struct sign_set *set = sign_apex_set(job, type);
     return sign_set_signatures(job, &job->workers[0], &owner, set,
                                sign_set_unchanged(job, &owner, set), &job->out->rrs[at]);
 }
@@ -261,7 +261,7 @@ static void warn_of_kept_serial(struct sign_job *job)
                           "the previous version has serial %u, this one %u", old, serial);
 }
 
-static int finish(struct sign_job *job)
+int sign_finish(struct sign_job *job)
 {
     struct sign_worker *worker = &job->workers[0];
     const struct zone *previous = job->previous;
@@ -275,8 +275,10 @@ static int finish(struct sign_job *job)
         size_t made = worker->made, kept = worker->kept;
         base_time earliest = worker->earliest;
         int status = finish_with(job, previous->serial);
-        if (status != BASE_OK || worker->made == made)
+        if (status != BASE_OK || worker->made == made) {
+            job->unchanged = status == BASE_OK;
             return status;
+        }
         worker->made = made;
         worker->kept = kept;
         worker->earliest = earliest;
@@ -291,8 +293,7 @@ static int finish(struct sign_job *job)
  * The result
  */
 
-/* Gives the result the memory that its records live in. */
-static int hand_over(struct sign_job *job)
+int sign_hand_over(struct sign_job *job)
 {
     size_t matched = 0;
     for (unsigned i = 0; i < job->threads; i++)
@@ -307,7 +308,7 @@ static int hand_over(struct sign_job *job)
     return status;
 }
 
-static void fill_result(struct sign_job *job, struct sign_result *result)
+void sign_fill_result(struct sign_job *job, struct sign_result *result)
 {
     *result = (struct sign_result){
         .zone = job->out, .serial = job->out->serial, .earliest_expiry = INT64_MAX};
@@ -325,13 +326,13 @@ static void fill_result(struct sign_job *job, struct sign_result *result)
 
 static int run(struct sign_job *job)
 {
-    int status = check_request(job);
+    int status = sign_check_request(job);
     if (status == BASE_OK)
         status = sign_choose_keys(job);
     if (status == BASE_OK)
         status = sign_make_apex(job);
     if (status == BASE_OK)
-        status = make_workers(job);
+        status = sign_make_workers(job);
     if (status == BASE_OK)
         status = sign_scan(job);
     if (status == BASE_OK && job->nsec3)
@@ -339,11 +340,11 @@ static int run(struct sign_job *job)
     if (status == BASE_OK)
         status = sign_emit(job);
     if (status == BASE_OK)
-        status = finish(job);
+        status = sign_finish(job);
     if (status == BASE_OK)
         status = flush(job);
     if (status == BASE_OK)
-        status = hand_over(job);
+        status = sign_hand_over(job);
     return status;
 }
 
@@ -351,10 +352,10 @@ int sign_zone(const struct sign_request *request, struct base_findings *findings
               struct sign_result *result)
 {
     struct sign_job job;
-    job_init(&job, request, findings);
+    sign_job_init(&job, request, findings);
     int status = run(&job);
     if (status == BASE_OK) {
-        fill_result(&job, result);
+        sign_fill_result(&job, result);
         if (request->progress != NULL)
             request->progress(request->progress_context, job.signatures, job.signatures);
     } else if (status == BASE_ECRYPTO || status == BASE_EUNSUPPORTED || status == BASE_EPERM) {
@@ -362,6 +363,6 @@ int sign_zone(const struct sign_request *request, struct base_findings *findings
                           status == BASE_EPERM ? "the private key may not be used now"
                                                : base_strerror(status));
     }
-    job_free(&job);
+    sign_job_free(&job);
     return status;
 }

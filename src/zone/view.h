@@ -29,7 +29,8 @@ struct zone_view {
      * BASE_EFORMAT, BASE_EIO: damage. */
     int (*records)(void *context, const uint8_t *name, zone_view_visit *visit, void *visitor);
     /* The owner directly before or after a name in canonical order, which needs not exist itself;
-     * owners of nothing but NSEC3 do not count, occluded ones and glue do. BASE_ENOENT: none. */
+     * owners of nothing but NSEC3 do not count, occluded ones and glue do. `out` may be the name.
+     * BASE_ENOENT: none. */
     int (*before)(void *context, const uint8_t *name, uint8_t out[DNS_NAME_MAX]);
     int (*after)(void *context, const uint8_t *name, uint8_t out[DNS_NAME_MAX]);
     /* NSEC3 owners by their hash. `records` as above, `before` and `after` go round the ring, and
