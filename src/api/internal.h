@@ -44,6 +44,7 @@ struct api_gate {
 struct api {
     struct api_options options;
     int epoll;
+    int wake; /* eventfd: a reply was given to a connection that rests */
     struct api_gate gates[2];
     struct api_reply *waiting;
     size_t bodies; /* octets of all bodies that are held */

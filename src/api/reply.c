@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #define JSON_TYPE "application/json"
 
@@ -32,6 +33,8 @@ static void give(struct api_reply *reply, unsigned status, struct MHD_Response *
     if (reply->next != NULL)
         reply->next->link = reply->link;
     MHD_resume_connection(reply->connection);
+    /* A daemon without threads does not wake its own descriptor. */
+    eventfd_write(reply->api->wake, 1);
 }
 
 void api_reply_text(struct api_reply *reply, unsigned status, const char *content_type, char *text,

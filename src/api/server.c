@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define CONNECTION_MEMORY ((size_t)64 * 1024) /* head of the request, parts of the reply */
@@ -104,7 +105,18 @@ static enum MHD_Result refuse(struct api_reply *reply, unsigned status, enum bas
     return send_reply(reply, NULL);
 }
 
-/* The head is there. A body that says its size and is too large is not waited for. */
+/* Is a body so large, by its own word, that it shall not even be sent? One that is a little too
+ * large is read off, since some clients do not look for a reply before they have said all. */
+static bool is_hopeless(const struct api_reply *reply)
+{
+    const char *length = MHD_lookup_connection_value(reply->connection, MHD_HEADER_KIND,
+                                                     MHD_HTTP_HEADER_CONTENT_LENGTH);
+    const char *expect =
+        MHD_lookup_connection_value(reply->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
+    return length != NULL &&
+           strtoull(length, NULL, 10) > (expect != NULL ? API_BODY_MAX : SWALLOW_MAX);
+}
+
 static enum MHD_Result take_head(struct api_reply *reply)
 {
     reply->begun = true;
@@ -112,9 +124,7 @@ static enum MHD_Result take_head(struct api_reply *reply)
         return MHD_NO;
     if (strlen(reply->target) > API_TARGET_MAX)
         return refuse(reply, 414, API_TOO_LARGE, "the path is too long", API_TARGET_MAX);
-    const char *length = MHD_lookup_connection_value(reply->connection, MHD_HEADER_KIND,
-                                                     MHD_HTTP_HEADER_CONTENT_LENGTH);
-    if (length != NULL && strtoull(length, NULL, 10) > API_BODY_MAX)
+    if (is_hopeless(reply))
         return refuse(reply, 413, API_TOO_LARGE, "the body is too large", API_BODY_MAX);
     return MHD_YES;
 }
@@ -231,8 +241,11 @@ static int open_gates(struct api *api)
     if (api->no_memory == NULL)
         return BASE_ENOMEM;
     MHD_add_response_header(api->no_memory, "Content-Type", "application/json");
+    struct epoll_event event = {.events = EPOLLIN};
     api->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (api->epoll < 0)
+    api->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (api->epoll < 0 || api->wake < 0 ||
+        epoll_ctl(api->epoll, EPOLL_CTL_ADD, api->wake, &event) != 0)
         return BASE_EIO;
     api->gates[1].door = API_DOOR_METRICS;
     int error = open_gate(api, &api->gates[0], api->options.socket);
@@ -252,6 +265,8 @@ static void close_gates(struct api *api)
     }
     if (api->epoll >= 0)
         close(api->epoll);
+    if (api->wake >= 0)
+        close(api->wake);
     if (api->no_memory != NULL)
         MHD_destroy_response(api->no_memory);
 }
@@ -262,7 +277,7 @@ int api_new(const struct api_options *options, struct api **out)
     if (api == NULL)
         return BASE_ENOMEM;
     api->options = *options;
-    api->epoll = -1;
+    api->epoll = api->wake = -1;
     int error = open_gates(api);
     if (error != BASE_OK) {
         int reason = errno;
@@ -308,6 +323,8 @@ static int wanted(struct MHD_Daemon *daemon)
 void api_run(struct api *api, int *timeout_ms)
 {
     int least = 0;
+    eventfd_t ignored;
+    eventfd_read(api->wake, &ignored);
     for (int round = 0; round < ROUNDS && least == 0; round++) {
         least = -1;
         for (size_t i = 0; i < 2; i++) {
