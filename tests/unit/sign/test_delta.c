@@ -1,115 +1,6 @@
 /* Signing changes: the same records come out as when the whole new zone is signed with the old one
  * as previous version, for random zones and edits. */
-#include "base/codec.h"
-#include "sign/delta.h"
-#include "zones.h"
-
-/* --- a zone as a list of records, edited one by one --- */
-
-struct record {
-    uint8_t owner[DNS_NAME_MAX];
-    struct dns_rr *rr; /* owned */
-};
-
-struct model {
-    struct record *records;
-    size_t count;
-};
-
-static struct dns_rr *copy_rr(const struct dns_rr *rr)
-{
-    struct dns_rr *copy = malloc(DNS_RR_SIZE(rr->length));
-    assert_non_null(copy);
-    memcpy(copy, rr, DNS_RR_SIZE(rr->length));
-    return copy;
-}
-
-static void push(struct model *model, const uint8_t *owner, const struct dns_rr *rr)
-{
-    model->records = realloc(model->records, (model->count + 1) * sizeof(struct record));
-    assert_non_null(model->records);
-    struct record *record = &model->records[model->count++];
-    memcpy(record->owner, owner, dns_name_length(owner));
-    record->rr = copy_rr(rr);
-}
-
-static void drop(struct model *model, size_t index)
-{
-    free(model->records[index].rr);
-    memmove(&model->records[index], &model->records[index + 1],
-            (model->count - index - 1) * sizeof(struct record));
-    model->count--;
-}
-
-static void model_free(struct model *model)
-{
-    while (model->count > 0)
-        drop(model, model->count - 1);
-    free(model->records);
-    model->records = NULL;
-}
-
-static struct model model_of(const struct zone *zone)
-{
-    struct model model = {0};
-    for (size_t n = 0; n < zone->node_count; n++) {
-        const struct zone_node *node = &zone->nodes[n];
-        for (unsigned s = 0; s < node->rrset_count; s++) {
-            const struct zone_rrset *set = &zone->rrsets[node->first_rrset + s];
-            for (unsigned r = 0; r < set->count; r++)
-                push(&model, node->name, zone->rrs[set->first_rr + r]);
-        }
-    }
-    return model;
-}
-
-static void apply(struct model *model, const struct sign_edit *edit, const uint8_t *apex)
-{
-    struct dns_rr *rr = malloc(DNS_RR_SIZE(edit->length));
-    assert_non_null(rr);
-    *rr = (struct dns_rr){.type = edit->type, .ttl = edit->ttl, .length = edit->length};
-    memcpy(rr->rdata, edit->rdata, edit->length);
-    bool soa = edit->type == DNS_TYPE_SOA && dns_name_equal(edit->owner, apex), found = false;
-    for (size_t i = 0; i < model->count; i++) {
-        struct record *record = &model->records[i];
-        if (record->rr->type != edit->type || !dns_name_equal(record->owner, edit->owner))
-            continue;
-        bool same = dns_rdata_compare(record->rr, rr) == 0;
-        if (soa ? edit->add : same && !edit->add) {
-            drop(model, i--);
-            continue;
-        }
-        found |= same;
-        if (edit->add)
-            record->rr->ttl = edit->ttl;
-    }
-    if (edit->add && !found)
-        push(model, edit->owner, rr);
-    free(rr);
-}
-
-static struct zone *zone_of(const struct model *model, const uint8_t *apex)
-{
-    struct zone_batch_writer writer;
-    struct base_findings findings;
-    struct zone *zone;
-    assert_int_equal(zone_batch_writer_init(&writer, apex), BASE_OK);
-    for (size_t i = 0; i < model->count; i++) {
-        const struct dns_rr *rr = model->records[i].rr;
-        assert_int_equal(zone_batch_add(&writer, model->records[i].owner, rr->type, rr->ttl,
-                                        rr->rdata, rr->length),
-                         BASE_OK);
-    }
-    struct dns_zonefile file = {.batches = writer.batch};
-    memcpy(file.origin, apex, dns_name_length(apex));
-    base_arena_init(&file.arena, 0);
-    base_findings_init(&findings, 10);
-    assert_int_equal(zone_build(&file, 1, &findings, &zone), BASE_OK);
-    assert_int_equal(zone->rr_count, model->count);
-    base_findings_free(&findings);
-    dns_zonefile_free(&file);
-    return zone;
-}
+#include "changes.h"
 
 /* --- applying a change --- */
 
@@ -284,101 +175,6 @@ static void step(struct life *life, const struct sign_edit *edits, size_t count)
 
 /* --- random lives --- */
 
-static void random_text(struct base_buf *buf, uint64_t *seed)
-{
-    static const char *const labels[] = {"a.", "b.", "C.", "*.", "\\000x.", "d."};
-    unsigned depth = 1 + next_random(seed) % 4, octet = next_random(seed) % 4;
-    for (unsigned i = 0; i < depth; i++)
-        base_buf_text(buf, labels[next_random(seed) % 6]);
-    base_buf_text(buf, "example. 3600 ");
-    switch (next_random(seed) % 16) {
-    case 0:
-    case 1:
-        base_buf_printf(buf, "NS ns%u.Example.net.\n", octet);
-        break;
-    case 2:
-        base_buf_printf(buf, "NS a.b.example.\n");
-        break;
-    case 3:
-    case 4:
-        base_buf_printf(buf, "DS %u 13 2 %064u\n", octet, octet);
-        break;
-    case 5:
-        base_buf_printf(buf, "DNAME d%u.example.net.\n", octet);
-        break;
-    case 6:
-        base_buf_printf(buf, "MX %u Mail.example.\n", octet);
-        break;
-    case 7:
-        base_buf_printf(buf, "CAA 0 issue \"%u\"\n", octet);
-        break;
-    default:
-        base_buf_printf(buf, "A 192.0.2.%u\n", octet);
-    }
-}
-
-/* Records to add and remove: of random names, of the apex, and at the owners of hashes. */
-static struct model random_pool(uint64_t *seed, const struct sign_policy *policy)
-{
-    struct base_buf buf;
-    base_buf_init(&buf, 1 << 20);
-    base_buf_text(&buf, RANDOM_HEAD "example. 3600 NS b.ns.example.\nexample. 3600 TXT top\n"
-                                    "example. 3600 CAA 0 issue \"x\"\n");
-    for (unsigned i = 0; i < 70; i++)
-        random_text(&buf, seed);
-    struct crypto_nsec3 *nsec3;
-    assert_int_equal(crypto_nsec3_new(policy->nsec3_iterations, policy->nsec3_salt,
-                                      policy->nsec3_salt_length, &nsec3),
-                     BASE_OK);
-    const char *const originals[] = {"\1a\7example", "\1c\1a\7example", "\7example"};
-    for (unsigned i = 0; i < 3; i++) {
-        uint8_t hash[20];
-        char text[33] = {0};
-        assert_int_equal(crypto_nsec3_hash(nsec3, (const uint8_t *)originals[i], hash), BASE_OK);
-        base_base32hex_encode(text, hash, sizeof(hash));
-        base_buf_printf(&buf, "%s.example. 3600 A 192.0.2.9\n", text);
-    }
-    crypto_nsec3_free(nsec3);
-    struct zone *zone = zone_from_text(base_buf_string(&buf), "example.");
-    base_buf_free(&buf);
-    struct model pool = model_of(zone);
-    zone_release(zone);
-    return pool;
-}
-
-static void random_edit(struct sign_edit *edit, const struct model *pool, const struct model *model,
-                        uint64_t *seed)
-{
-    static const uint32_t ttls[] = {3600, 3600, 3600, 3600, 60, 300};
-    bool add = next_random(seed) % 2;
-    /* What is removed is mostly there. */
-    const struct model *from = !add && next_random(seed) % 8 != 0 ? model : pool;
-    const struct record *record = &from->records[next_random(seed) % from->count];
-    *edit = (struct sign_edit){.owner = record->owner,
-                               .rdata = record->rr->rdata,
-                               .ttl = ttls[next_random(seed) % 6],
-                               .type = record->rr->type,
-                               .length = record->rr->length,
-                               .add = add};
-    if (record->rr->type == DNS_TYPE_SOA)
-        edit->ttl = 3600;
-    /* A zone keeps its SOA and NS, so that it stays one. */
-    if (dns_name_labels(record->owner) == 1 && record->rr->type == DNS_TYPE_SOA)
-        edit->add = true;
-}
-
-/* Edits point into the model, which applying them changes. */
-static void keep_edit(struct sign_edit *edit, uint8_t *room)
-{
-    memcpy(room, edit->owner, dns_name_length(edit->owner));
-    memcpy(room + DNS_NAME_MAX, edit->rdata, edit->length);
-    edit->owner = room;
-    edit->rdata = room + DNS_NAME_MAX;
-}
-
-#define EDITS_MAX 40
-#define ROOM      1024
-
 static void random_life(struct life *life, uint64_t seed, unsigned steps)
 {
     struct model pool = random_pool(&seed, &life->policy);
@@ -409,22 +205,7 @@ static void random_life(struct life *life, uint64_t seed, unsigned steps)
     model_free(&pool);
 }
 
-static void policy_of(struct sign_policy *policy, unsigned kind)
-{
-    sign_policy_default(policy);
-    policy->serial = SIGN_SERIAL_INCREMENT;
-    policy->denial = kind == 0 ? SIGN_NSEC : SIGN_NSEC3;
-    policy->opt_out = kind == 2;
-    if (kind == 3) {
-        policy->nsec3_iterations = 2;
-        policy->nsec3_salt_length = 3;
-        memcpy(policy->nsec3_salt, "abc", 3);
-    }
-}
-
-#ifndef LIVES
 #define LIVES 25
-#endif
 #define STEPS 25
 
 static void test_random(void **state)
@@ -442,8 +223,300 @@ static void test_random(void **state)
     crypto_key_free(life.keys[0].key);
 }
 
+/* --- particular cases --- */
+
+/* Edits from text: "+ line" or "- line". */
+struct script {
+    struct zone *zones[16];
+    struct sign_edit edits[16];
+    size_t count;
+};
+
+static void script_add(struct script *script, const char *line)
+{
+    char text[512];
+    bool soa = strstr(line, " SOA ") != NULL;
+    snprintf(text, sizeof(text), "%s%s\n", soa ? "" : "example. 9 SOA . . 1 1 1 1 1\n", line + 2);
+    struct zone *zone = zone_from_text(text, "example.");
+    assert_int_equal(zone->rr_count, soa ? 1 : 2);
+    /* The SOA is the first record, unless another of the apex goes before it. */
+    size_t at = soa || zone->rrs[0]->type != DNS_TYPE_SOA ? 0 : 1;
+    const struct dns_rr *rr = zone->rrs[at];
+    const struct zone_node *last = &zone->nodes[zone->node_count - 1];
+    script->zones[script->count] = zone;
+    script->edits[script->count++] = (struct sign_edit){.owner = last->name,
+                                                        .rdata = rr->rdata,
+                                                        .length = rr->length,
+                                                        .type = rr->type,
+                                                        .ttl = rr->ttl,
+                                                        .add = line[0] == '+'};
+}
+
+static struct script script_of(const char *const *lines)
+{
+    struct script script = {0};
+    for (; *lines != NULL; lines++)
+        script_add(&script, *lines);
+    return script;
+}
+
+static void script_free(struct script *script)
+{
+    for (size_t i = 0; i < script->count; i++)
+        zone_release(script->zones[i]);
+}
+
+#define LINES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void do_lines(struct life *life, const char *const *lines)
+{
+    struct script script = script_of(lines);
+    step(life, script.edits, script.count);
+    script_free(&script);
+}
+
+static int try_lines(struct life *life, const char *const *lines, struct base_findings *findings,
+                     struct sign_delta_result *result)
+{
+    struct script script = script_of(lines);
+    int error = run_delta(life, script.edits, script.count, findings, result);
+    script_free(&script);
+    return error;
+}
+
+static void expect_error(struct life *life, const char *const *lines, int expected)
+{
+    struct base_findings findings;
+    struct sign_delta_result result;
+    base_findings_init(&findings, 10);
+    assert_int_equal(try_lines(life, lines, &findings, &result), expected);
+    assert_int_equal(base_findings_bad(&findings), expected == BASE_EREFUSED);
+    base_findings_free(&findings);
+}
+
+static const char *const plain_text = RANDOM_HEAD "www.example. 3600 A 192.0.2.1\n"
+                                                  "a.b.c.example. 3600 A 192.0.2.1\n"
+                                                  "sub.example. 3600 NS ns.sub.example.\n"
+                                                  "ns.sub.example. 3600 A 192.0.2.1\n"
+                                                  "z.example. 3600 TXT z\n";
+
+/* Two keys, another serial policy, each special thing by name. */
+static void test_cases(void **state)
+{
+    /* Of two algorithms, so that each takes over the other role. */
+    struct life life = {.key_count = 2};
+    life.keys[0] = rfc8080_key("example.", CRYPTO_KSK);
+    life.keys[1] = new_key(13, "example.", CRYPTO_ZSK);
+    life.keys[0].ds_publish = 1;
+    for (unsigned kind = 0; kind < 4; kind++) {
+        policy_of(&life.policy, kind);
+        life.policy.serial = SIGN_SERIAL_UNIXTIME;
+        life_begin(&life, plain_text);
+        size_t nothing = life.nothing;
+        /* Nothing at all; what cancels out; what is not to be edited. */
+        step(&life, NULL, 0);
+        do_lines(&life, LINES("+ www.example. 3600 A 192.0.2.1"));
+        do_lines(&life, LINES("- www.example. 3600 A 192.0.2.7", "- nowhere.example. 60 TXT no"));
+        do_lines(&life, LINES("+ new.example. 60 TXT yes", "- new.example. 60 TXT yes"));
+        do_lines(&life,
+                 LINES("- www.example. 3600 A 192.0.2.1", "+ www.example. 3600 A 192.0.2.1"));
+        assert_int_equal(life.nothing - nothing, 5);
+        /* TTLs, the last record, a name that comes again, in another way. */
+        do_lines(&life, LINES("+ www.example. 60 A 192.0.2.2"));
+        do_lines(&life, LINES("- a.b.c.example. 3600 A 192.0.2.1"));
+        do_lines(&life, LINES("+ b.c.example. 3600 TXT there"));
+        do_lines(&life,
+                 LINES("+ a.b.c.example. 3600 A 192.0.2.1", "- b.c.example. 3600 TXT there"));
+        do_lines(&life, LINES("+ *.c.example. 3600 TXT wild"));
+        /* Delegations. */
+        do_lines(&life, LINES("+ sub.example. 600 DS 1 13 2 "
+                              "00000000000000000000000000000000"
+                              "00000000000000000000000000000000"));
+        do_lines(&life, LINES("- sub.example. 3600 NS ns.sub.example."));
+        do_lines(&life, LINES("+ sub.example. 3600 NS ns.sub.example."));
+        do_lines(&life,
+                 LINES("+ c.example. 3600 NS ns.c.example.", "+ ns.c.example. 3600 A 192.0.2.4"));
+        do_lines(&life, LINES("+ b.c.example. 3600 DNAME else.where."));
+        do_lines(&life, LINES("- c.example. 3600 NS ns.c.example."));
+        do_lines(&life, LINES("+ c.example. 3600 DNAME else.where."));
+        do_lines(&life, LINES("- c.example. 3600 DNAME else.where.",
+                              "- b.c.example. 3600 DNAME else.where."));
+        /* The apex, all of it below a DNAME and back. */
+        do_lines(&life, LINES("+ example. 3600 TXT top", "- example. 3600 NS ns.example."));
+        do_lines(&life, LINES("+ example. 3600 DNAME else.where."));
+        do_lines(&life, LINES("+ q.example. 3600 TXT hidden"));
+        do_lines(&life, LINES("- example. 3600 DNAME else.where."));
+        /* The SOA; its serial counts. */
+        do_lines(&life, LINES("+ example. 3600 SOA other. host. 2000000000 3600 600 864000 300"));
+        assert_int_equal(life.current->serial, 2000000001);
+        do_lines(&life, LINES("+ example. 1800 SOA other. host. 5 3600 600 864000 300",
+                              "- example. 1800 SOA other. host. 5 3600 600 864000 300"));
+        verify_zone(life.current);
+        life_end(&life);
+    }
+    crypto_key_free(life.keys[0].key);
+    crypto_key_free(life.keys[1].key);
+}
+
+static void test_refusals(void **state)
+{
+    struct life life = {.key_count = 1};
+    life.keys[0] = rfc8080_key("example.", CRYPTO_CSK);
+    struct crypto_zone_key other = new_key(13, "example.", CRYPTO_CSK);
+    for (unsigned kind = 0; kind < 3; kind++) {
+        policy_of(&life.policy, kind);
+        life_begin(&life, plain_text);
+        const char *const *change = LINES("+ new.example. 60 TXT yes");
+        /* Negative answers of another lifetime: all denial records change. */
+        expect_error(&life, LINES("+ example. 3600 SOA ns. host. 9 3600 600 864000 299"),
+                     BASE_EUNSUPPORTED);
+        expect_error(&life, LINES("+ long.example. 900000 TXT ttl"), BASE_EREFUSED);
+        expect_error(&life,
+                     LINES("+ example. 3600 DNSKEY 257 3 15 "
+                           "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+                     BASE_EUNSUPPORTED);
+        struct sign_policy policy = life.policy;
+        life.policy.zonemd = 1;
+        expect_error(&life, change, BASE_EUNSUPPORTED);
+        life.policy = policy;
+        life.policy.denial = kind == 0 ? SIGN_NSEC3 : SIGN_NSEC;
+        expect_error(&life, change, BASE_EUNSUPPORTED);
+        life.policy = policy;
+        if (kind > 0) {
+            life.policy.nsec3_iterations = 1;
+            expect_error(&life, change, BASE_EUNSUPPORTED);
+            life.policy = policy;
+            life.policy.opt_out ^= true;
+            expect_error(&life, change, BASE_EUNSUPPORTED);
+            life.policy = policy;
+        }
+        struct crypto_zone_key key = life.keys[0];
+        life.keys[0] = other;
+        expect_error(&life, change, BASE_EUNSUPPORTED);
+        life.keys[0] = key;
+        life.keys[1] = other;
+        life.key_count = 2;
+        expect_error(&life, change, BASE_EUNSUPPORTED);
+        life.key_count = 1;
+        /* A version without signatures. */
+        struct zone *made = life.current, *plain = zone_from_text(plain_text, "example.");
+        life.current = plain;
+        expect_error(&life, change, BASE_EUNSUPPORTED);
+        life.current = made;
+        zone_release(plain);
+        /* What is signed stays as it was. */
+        do_lines(&life, change);
+        life_end(&life);
+    }
+    crypto_key_free(life.keys[0].key);
+    crypto_key_free(other.key);
+}
+
+static void test_contract(void **state)
+{
+    struct life life = {.key_count = 1};
+    life.keys[0] = rfc8080_key("example.", CRYPTO_CSK);
+    policy_of(&life.policy, 0);
+    life_begin(&life, plain_text);
+    struct base_findings findings;
+    struct sign_delta_result result;
+    struct zone_view view;
+    base_findings_init(&findings, 10);
+    zone_view_of(life.current, &view);
+    const uint8_t *outside = (const uint8_t *)"\3www\5other",
+                  *www = (const uint8_t *)"\3www\7example";
+    struct sign_edit bad[] = {
+        {.owner = outside,
+         .rdata = (const uint8_t *)"\1\2\3\4",
+         .type = 1,
+         .length = 4,
+         .add = true},
+        {.owner = www, .rdata = (const uint8_t *)"\1\2\3\4", .type = 1, .length = 3, .add = true},
+        {.owner = www, .rdata = (const uint8_t *)"", .type = DNS_TYPE_ANY, .add = true},
+    };
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(run_delta(&life, &bad[i], 1, &findings, &result), BASE_EINVAL);
+    /* More names than are allowed: a cut over all of them. */
+    struct script script = script_of(LINES("+ c.example. 60 NS a.", "+ b.c.example. 60 TXT x"));
+    struct sign_delta_request request = {.view = &view,
+                                         .edits = script.edits,
+                                         .edit_count = script.count,
+                                         .policy = &life.policy,
+                                         .keys = life.keys,
+                                         .key_count = 1,
+                                         .now = NOW,
+                                         .names_max = 3};
+    assert_int_equal(sign_delta(&request, &findings, &result), BASE_ELIMIT);
+    request.names_max = 6;
+    assert_int_equal(sign_delta(&request, &findings, &result), BASE_OK);
+    zone_delta_free(&result.delta);
+    script_free(&script);
+    assert_int_equal(findings.count, 0);
+    base_findings_free(&findings);
+    life_end(&life);
+    crypto_key_free(life.keys[0].key);
+}
+
+/* Names on the list are signed again when it is time; others are not looked at. */
+static void test_refresh(void **state)
+{
+    struct life life = {.key_count = 1};
+    life.keys[0] = rfc8080_key("example.", CRYPTO_CSK);
+    for (unsigned kind = 0; kind < 2; kind++) {
+        policy_of(&life.policy, kind);
+        life.policy.jitter = 0;
+        life_begin(&life, plain_text);
+        struct zone_view view;
+        zone_view_of(life.current, &view);
+        const uint8_t *names[64];
+        size_t count = 0;
+        for (; count < life.current->node_count; count++)
+            names[count] = life.current->nodes[count].name;
+        names[count++] = (const uint8_t *)"\4gone\7example";
+        struct sign_delta_request request = {.view = &view,
+                                             .refresh = names,
+                                             .refresh_count = count,
+                                             .policy = &life.policy,
+                                             .keys = life.keys,
+                                             .key_count = 1,
+                                             .now = NOW + 3600};
+        struct base_findings findings;
+        struct sign_delta_result result;
+        base_findings_init(&findings, 10);
+        assert_int_equal(sign_delta(&request, &findings, &result), BASE_OK);
+        assert_true(result.nothing);
+        assert_int_equal(result.signatures_made, 0);
+        request.now = life.now = NOW + life.policy.validity - life.policy.refresh + 1;
+        assert_int_equal(sign_delta(&request, &findings, &result), BASE_OK);
+        assert_false(result.nothing);
+        assert_int_equal(result.signatures_kept, 0);
+        assert_int_equal(result.earliest_expiry, life.now + life.policy.validity);
+        struct zone *made = apply_delta(life.current, &result.delta);
+        struct zone *plain = zone_of(&life.model, made->apex);
+        struct zone *expected = sign_whole(&life, plain, life.current);
+        /* The key's signatures are deterministic. */
+        assert_same_text(dump_zone(expected, 0, DUMP_ALL), dump_zone(made, 0, DUMP_ALL));
+        zone_release(expected);
+        zone_release(plain);
+        zone_release(made);
+        zone_delta_free(&result.delta);
+        /* One name, and the apex for the serial. */
+        request.refresh = &(const uint8_t *){(const uint8_t *)"\3www\7example"};
+        request.refresh_count = 1;
+        assert_int_equal(sign_delta(&request, &findings, &result), BASE_OK);
+        assert_true(result.delta.after->node_count <= (kind == 0 ? 2 : 3));
+        zone_delta_free(&result.delta);
+        base_findings_free(&findings);
+        life_end(&life);
+    }
+    crypto_key_free(life.keys[0].key);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_contract), cmocka_unit_test(test_refresh),
+        cmocka_unit_test(test_random)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
