@@ -94,6 +94,11 @@ int crypto_key_remote(unsigned algorithm, const uint8_t *public, size_t length,
                       struct crypto_key **out);
 bool crypto_key_is_remote(const struct crypto_key *key);
 
+/* For a process that holds private keys: from now on their secret numbers lie in memory of their
+ * own, which is in no core dump and, where the system lets us, never written to swap. Once for a
+ * process, before its first key. False: the library refused, and they lie where all else does. */
+bool crypto_secure_memory(void);
+
 /* Makes a new key pair. `bits` for RSA only, 0 for the default. BASE_EUNSUPPORTED, BASE_ERANGE. */
 int crypto_key_generate(unsigned algorithm, unsigned bits, struct crypto_key **out);
 /* PKCS#8, PEM, unencrypted. BASE_EFORMAT; BASE_EMISMATCH when it is not of this algorithm, or its

@@ -5,6 +5,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/rsa.h>
 #include <stdlib.h>
@@ -136,6 +137,16 @@ int crypto_key_adopt(EVP_PKEY *pkey, unsigned algorithm, struct crypto_key **out
     }
     *out = key;
     return BASE_OK;
+}
+
+/* Keys of RSA with 4096 bits take under 2 KiB; pages that are not used take no memory. */
+#define SECURE_OCTETS   ((size_t)32 << 20)
+#define SECURE_SMALLEST 32
+
+bool crypto_secure_memory(void)
+{
+    return CRYPTO_secure_malloc_initialized() ||
+           CRYPTO_secure_malloc_init(SECURE_OCTETS, SECURE_SMALLEST) != 0;
 }
 
 int crypto_key_generate(unsigned algorithm, unsigned bits, struct crypto_key **out)

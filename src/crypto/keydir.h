@@ -55,6 +55,11 @@ int crypto_keydir_open(const char *path, const uint8_t *zone, struct base_findin
                        struct crypto_keydir *out);
 void crypto_keydir_free(struct crypto_keydir *dir);
 
+/* Where the keys of one zone are, when each zone has a directory of its own below `directory`: to
+ * open it never lists those of all others. malloc'ed; NULL: out of memory. The root is "@"; octets
+ * other than letters, digits, "-", "_" and the dots between labels are written as %XX. */
+char *crypto_keydir_path(const char *directory, const uint8_t *zone);
+
 /* What a key is to be that is made or taken over without being told more: published and active from
  * `now`, its DS wanted from then on, flags as the role wants them. */
 void crypto_zone_key_begin(struct crypto_zone_key *key, const uint8_t *zone, unsigned algorithm,
@@ -73,6 +78,27 @@ int crypto_keydir_create(const char *path, const struct crypto_zone_key *templat
 int crypto_keydir_create_first(const char *path, const struct crypto_zone_key *templates,
                                size_t count, unsigned bits, struct base_findings *findings,
                                size_t *created);
+/* The same for a zone whose directory is not there at all, in two steps, so that many zones wait
+ * for the disk once. First the keys are made and written into a directory `aside` (made, mode
+ * 0700), without waiting for the disk; out->keys[].path says already where they will be. Nobody may
+ * rely on them before they are settled. On success the caller frees `out`. Errors as above; then
+ * nothing is left. */
+int crypto_keydir_prepare(const char *aside, const char *path,
+                          const struct crypto_zone_key *templates, size_t count, unsigned bits,
+                          struct base_findings *findings, struct crypto_keydir *out);
+/* Then the directories are written to disk and get their own names: after a loss of power a zone
+ * has all of its keys or no directory. All lie in the directory `parent`. `settled` of each says
+ * how it ended: a zone whose directory somebody else has made meanwhile is refused with a finding,
+ * and the others are settled all the same (BASE_EREFUSED). BASE_EIO: none is. */
+struct crypto_keydir_move {
+    const char *aside, *path;
+    bool settled;
+};
+int crypto_keydir_settle(const char *parent, struct crypto_keydir_move *moves, size_t count,
+                         struct base_findings *findings);
+/* Removes a directory that was prepared and is not wanted. */
+void crypto_keydir_discard(const char *aside);
+
 /* Stores a key that came from elsewhere: zone, flags, role, times, and the private half (`key`) or
  * the public one (algorithm, dnskey) or both. BASE_EEXIST, BASE_EREFUSED with findings;
  * BASE_EMISMATCH: the halves differ; BASE_EINVAL. */

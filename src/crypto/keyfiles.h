@@ -80,6 +80,15 @@ int crypto_keymeta_read(const struct crypto_keyplace *place, const char *name, c
 /* Writes metadata: malloc'ed, NUL-terminated. BASE_ENOMEM. */
 int crypto_keymeta_write(const struct crypto_zone_key *key, char **text);
 
+/* --- keystore.c --- */
+/* All are of one zone, of a role that there is, zone keys; and there is at least one. */
+bool crypto_zone_key_templates_fit(const struct crypto_zone_key *templates, size_t count);
+/* Makes keys until one does not clash with those of `dir`. The caller frees out->key.
+ * BASE_EREFUSED with a finding: all do. */
+int crypto_zone_key_generate(const struct crypto_zone_key *template, unsigned bits,
+                             const struct crypto_keydir *dir, const struct crypto_keyplace *place,
+                             struct crypto_zone_key *out);
+
 /* --- keypair.c --- */
 /* Read the text of a .key and of a .private file (NUL-terminated); the latter needs the former's
  * result in *key and sets key->key. BASE_EREFUSED with a finding. */

@@ -3,16 +3,20 @@
  * lower case), digits, "-" and "_" stand for themselves, everything else is written as %XX, as BIND
  * does. So two zones never share a name, and none leads out of the directory.
  */
+#include "base/codec.h"
 #include "base/error.h"
+#include "crypto/internal.h"
 #include "crypto/keyfiles.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The name of a zone takes at most so many characters. A longer one is cut and ends with "~";
  * the digest in the name of the file still tells keys apart. */
 #define ZONE_TEXT_MAX 200
 #define ROOT          '@'
+#define CUT           '~'
 
 static size_t encode_octet(char *out, uint8_t octet)
 {
@@ -50,7 +54,7 @@ static size_t own_zone(const uint8_t *zone, char out[3 * DNS_NAME_MAX])
         return 1;
     }
     if (length > ZONE_TEXT_MAX) {
-        out[ZONE_TEXT_MAX] = '~';
+        out[ZONE_TEXT_MAX] = CUT;
         return ZONE_TEXT_MAX + 1;
     }
     return length;
@@ -138,4 +142,28 @@ int crypto_keyname_bind(const struct crypto_zone_key *key, char out[CRYPTO_STEM_
         return BASE_ERANGE;
     snprintf(out, CRYPTO_STEM_MAX, "K%.*s+%03u+%05u", (int)length, zone, key->algorithm, key->tag);
     return BASE_OK;
+}
+
+/* As of the files, without the last dot; what was cut off is told apart by a digest. */
+char *crypto_keydir_path(const char *directory, const uint8_t *zone)
+{
+    uint8_t lower[DNS_NAME_MAX], digest[CRYPTO_DIGEST_MAX];
+    char name[3 * DNS_NAME_MAX];
+    size_t octets = dns_name_lower(lower, zone), length = encode_zone(lower, name);
+    if (length == 0)
+        name[length++] = ROOT;
+    else
+        length--;
+    if (length > ZONE_TEXT_MAX) {
+        crypto_digest(CRYPTO_SHA256, lower, octets, digest);
+        length = ZONE_TEXT_MAX;
+        name[length++] = CUT;
+        length += base_hex_encode(name + length, digest, 16);
+    }
+    bool slash = directory[0] != '\0' && directory[strlen(directory) - 1] == '/';
+    size_t room = strlen(directory) + length + 2;
+    char *path = malloc(room);
+    if (path != NULL)
+        snprintf(path, room, "%s%s%.*s", directory, slash ? "" : "/", (int)length, name);
+    return path;
 }

@@ -147,10 +147,9 @@ static int generate(const struct crypto_zone_key *template, unsigned bits,
     return BASE_OK;
 }
 
-/* Makes keys until one does not clash with those that are there. */
-static int generate_free(const struct crypto_zone_key *template, unsigned bits,
-                         const struct crypto_keydir *dir, const struct crypto_keyplace *place,
-                         struct crypto_zone_key *out)
+int crypto_zone_key_generate(const struct crypto_zone_key *template, unsigned bits,
+                             const struct crypto_keydir *dir, const struct crypto_keyplace *place,
+                             struct crypto_zone_key *out)
 {
     for (int i = 0; i < TRIES; i++) {
         int error = generate(template, bits, out);
@@ -173,6 +172,16 @@ static bool template_is_fine(const struct crypto_zone_key *template)
            (template->flags == 0 || (template->flags & CRYPTO_KEY_ZONE) != 0);
 }
 
+bool crypto_zone_key_templates_fit(const struct crypto_zone_key *templates, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!template_is_fine(&templates[i]) ||
+            !dns_name_equal(templates[i].zone, templates[0].zone))
+            return false;
+    }
+    return count > 0;
+}
+
 /* Makes and writes a key; the directory is ours. The caller frees out->key. */
 static int create_in(const struct crypto_keyplace *place, const struct crypto_zone_key *template,
                      unsigned bits, struct crypto_zone_key *out)
@@ -181,7 +190,7 @@ static int create_in(const struct crypto_keyplace *place, const struct crypto_zo
     int error = crypto_keydir_open(place->path, template->zone, place->findings, &dir);
     if (error != BASE_OK)
         return error;
-    error = generate_free(template, bits, &dir, place, out);
+    error = crypto_zone_key_generate(template, bits, &dir, place, out);
     crypto_keydir_free(&dir);
     if (error != BASE_OK)
         return error;
@@ -256,12 +265,7 @@ int crypto_keydir_create_first(const char *path, const struct crypto_zone_key *t
                                size_t *created)
 {
     struct crypto_keyplace place;
-    for (size_t i = 0; i < count; i++) {
-        if (!template_is_fine(&templates[i]) ||
-            !dns_name_equal(templates[i].zone, templates[0].zone))
-            return BASE_EINVAL;
-    }
-    if (count == 0)
+    if (!crypto_zone_key_templates_fit(templates, count))
         return BASE_EINVAL;
     int error = open_for_writing(path, findings, &place);
     if (error != BASE_OK)

@@ -3,18 +3,25 @@
 
 #include "base/error.h"
 
+size_t sign_keys_wanted(const uint8_t *zone, const struct sign_policy *policy, base_time now,
+                        struct crypto_zone_key wanted[2], unsigned *bits)
+{
+    bool rsa = policy->algorithm == CRYPTO_RSASHA256 || policy->algorithm == CRYPTO_RSASHA512;
+    crypto_zone_key_begin(&wanted[0], zone, policy->algorithm,
+                          policy->csk ? CRYPTO_CSK : CRYPTO_KSK, now);
+    crypto_zone_key_begin(&wanted[1], zone, policy->algorithm, CRYPTO_ZSK, now);
+    *bits = rsa ? policy->rsa_bits : 0;
+    return policy->csk ? 1 : 2;
+}
+
 /* Makes the first keys of a zone as the policy says. */
 static int make_keys(const char *directory, const uint8_t *zone, const struct sign_policy *policy,
                      base_time now, struct base_findings *findings, size_t *created)
 {
     struct crypto_zone_key wanted[2];
-    bool rsa = policy->algorithm == CRYPTO_RSASHA256 || policy->algorithm == CRYPTO_RSASHA512;
-    size_t count = policy->csk ? 1 : 2;
-    crypto_zone_key_begin(&wanted[0], zone, policy->algorithm,
-                          policy->csk ? CRYPTO_CSK : CRYPTO_KSK, now);
-    crypto_zone_key_begin(&wanted[1], zone, policy->algorithm, CRYPTO_ZSK, now);
-    return crypto_keydir_create_first(directory, wanted, count, rsa ? policy->rsa_bits : 0,
-                                      findings, created);
+    unsigned bits;
+    size_t count = sign_keys_wanted(zone, policy, now, wanted, &bits);
+    return crypto_keydir_create_first(directory, wanted, count, bits, findings, created);
 }
 
 /* The parent may have the DS of the key that lost its other half: a new key beside it would make

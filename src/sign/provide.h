@@ -20,4 +20,9 @@ int sign_keys_provide(const char *directory, const uint8_t *zone, const struct s
                       base_time now, struct base_findings *findings, struct crypto_keydir *out,
                       size_t *created);
 
+/* What the first keys of a zone are to be by the policy: fills `wanted`, says how many they are,
+ * and the bits for crypto_keydir_create_first and crypto_keydir_prepare. */
+size_t sign_keys_wanted(const uint8_t *zone, const struct sign_policy *policy, base_time now,
+                        struct crypto_zone_key wanted[2], unsigned *bits);
+
 #endif
