@@ -39,6 +39,7 @@ int config_default(struct config **out)
     config->log = (struct base_log){.least = BASE_LOG_INFO, .fd = STDERR_FILENO};
     config->limit = true;
     config->rate = (struct net_rate_options)NET_RATE_DEFAULT;
+    config->connections = ((struct net_limits)NET_LIMITS_DEFAULT).connections;
     config->socket_mode = 0660;
     *out = config;
     return BASE_OK;

@@ -122,7 +122,7 @@ struct config {
     bool limit;                /* response rate limiting */
     struct net_rate_options rate;
     struct config_acl exempt; /* from rate limiting */
-    unsigned connections;     /* TCP, in all; 0: the default of net */
+    unsigned connections;     /* TCP and TLS, in all; 4096 */
     const char *socket;       /* of the API; NULL: DATA/kenter.sock */
     unsigned socket_mode;     /* 0660 */
     const char *socket_group; /* NULL: that of the process */
