@@ -44,6 +44,13 @@ int crypto_key_adopt(EVP_PKEY *pkey, unsigned algorithm, struct crypto_key **out
 /* The parts of an RSA private key fit together. BASE_EMISMATCH; BASE_EFORMAT: parts are missing. */
 int crypto_rsa_check(const EVP_PKEY *pkey);
 
+/* pkcs8.c: PEM of elliptic curves in its usual form. BASE_EUNSUPPORTED: another algorithm or form,
+ * or the library does not like it. */
+#define CRYPTO_PKCS8_MAX  192
+#define CRYPTO_PKCS8_TEXT 512 /* octets of PEM, NUL included */
+int crypto_pkcs8_write(const struct crypto_key *key, char out[CRYPTO_PKCS8_TEXT], size_t *length);
+int crypto_pkcs8_read(unsigned algorithm, const char *pem, size_t length, EVP_PKEY **out);
+
 /* A public key from the octets of a DNSKEY. BASE_EFORMAT, BASE_EUNSUPPORTED, BASE_ENOMEM. */
 int crypto_public_from_wire(unsigned algorithm, const uint8_t *wire, size_t length, EVP_PKEY **out);
 

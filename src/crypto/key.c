@@ -81,8 +81,8 @@ static bool is_of_family(const EVP_PKEY *pkey, const struct crypto_family_info *
            strcmp(group, family->curve) == 0;
 }
 
-/* A key whose halves do not belong together signs what nobody can verify: so each key must prove
- * itself before it is used. */
+/* A key whose halves do not belong together signs what nobody can verify: so each key that comes
+ * from elsewhere must prove itself before it is used. */
 static int check_pair(const struct crypto_key *key)
 {
     static const uint8_t sample[] = "the halves of a key pair belong together";
@@ -103,7 +103,7 @@ static int check_pair(const struct crypto_key *key)
     return error == BASE_ECRYPTO ? BASE_EMISMATCH : error;
 }
 
-static int fill(struct crypto_key *key)
+static int fill(struct crypto_key *key, bool foreign)
 {
     const struct crypto_family_info *family = crypto_family(key->algorithm);
     if (!is_of_family(key->pkey, family))
@@ -118,10 +118,10 @@ static int fill(struct crypto_key *key)
     }
     if (!public_to_wire(key, family))
         return crypto_library_error(BASE_EFORMAT);
-    return check_pair(key);
+    return foreign ? check_pair(key) : BASE_OK;
 }
 
-int crypto_key_adopt(EVP_PKEY *pkey, unsigned algorithm, struct crypto_key **out)
+static int adopt(EVP_PKEY *pkey, unsigned algorithm, bool foreign, struct crypto_key **out)
 {
     struct crypto_key *key = calloc(1, sizeof(*key));
     if (key == NULL) {
@@ -130,13 +130,18 @@ int crypto_key_adopt(EVP_PKEY *pkey, unsigned algorithm, struct crypto_key **out
     }
     key->pkey = pkey;
     key->algorithm = algorithm;
-    int error = fill(key);
+    int error = fill(key, foreign);
     if (error != BASE_OK) {
         crypto_key_free(key);
         return error;
     }
     *out = key;
     return BASE_OK;
+}
+
+int crypto_key_adopt(EVP_PKEY *pkey, unsigned algorithm, struct crypto_key **out)
+{
+    return adopt(pkey, algorithm, true, out);
 }
 
 /* Keys of RSA with 4096 bits take under 2 KiB; pages that are not used take no memory. */
@@ -171,7 +176,8 @@ int crypto_key_generate(unsigned algorithm, unsigned bits, struct crypto_key **o
     }
     if (pkey == NULL)
         return crypto_library_error(BASE_ECRYPTO);
-    return crypto_key_adopt(pkey, algorithm, out);
+    /* Of a curve the public half was computed from the private one just now. */
+    return adopt(pkey, algorithm, family->family == CRYPTO_FAMILY_RSA, out);
 }
 
 unsigned crypto_key_algorithm(const struct crypto_key *key)

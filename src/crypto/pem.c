@@ -17,6 +17,9 @@ int crypto_key_from_pem(unsigned algorithm, const char *pem, size_t length, stru
         return BASE_EUNSUPPORTED;
     if (length > PEM_LIMIT)
         return BASE_EFORMAT;
+    EVP_PKEY *usual;
+    if (crypto_pkcs8_read(algorithm, pem, length, &usual) == BASE_OK)
+        return crypto_key_adopt(usual, algorithm, out);
     BIO *bio = BIO_new_mem_buf(pem, (int)length);
     if (bio == NULL)
         return crypto_library_error(BASE_ENOMEM);
@@ -45,10 +48,9 @@ static int copy_out(BIO *bio, char **pem, size_t *length)
     return BASE_OK;
 }
 
-int crypto_key_to_pem(const struct crypto_key *key, char **pem, size_t *length)
+/* By the library, for what has no usual form. */
+static int write_any(const struct crypto_key *key, char **pem, size_t *length)
 {
-    if (key->pkey == NULL)
-        return BASE_EUNSUPPORTED;
     BIO *bio = BIO_new(BIO_s_mem());
     PKCS8_PRIV_KEY_INFO *pkcs8 = EVP_PKEY2PKCS8(key->pkey);
     int error;
@@ -59,4 +61,26 @@ int crypto_key_to_pem(const struct crypto_key *key, char **pem, size_t *length)
     PKCS8_PRIV_KEY_INFO_free(pkcs8);
     BIO_free(bio); /* wipes its memory */
     return error;
+}
+
+int crypto_key_to_pem(const struct crypto_key *key, char **pem, size_t *length)
+{
+    char text[CRYPTO_PKCS8_TEXT];
+    size_t size;
+    if (key->pkey == NULL)
+        return BASE_EUNSUPPORTED;
+    int error = crypto_pkcs8_write(key, text, &size);
+    if (error == BASE_EUNSUPPORTED)
+        return write_any(key, pem, length);
+    if (error != BASE_OK)
+        return error;
+    char *copy = malloc(size + 1);
+    if (copy != NULL)
+        memcpy(copy, text, size + 1);
+    crypto_wipe(text, sizeof(text));
+    if (copy == NULL)
+        return BASE_ENOMEM;
+    *pem = copy;
+    *length = size;
+    return BASE_OK;
 }
