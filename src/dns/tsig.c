@@ -349,13 +349,7 @@ static int check_record(const struct dns_tsig *tsig, const struct dns_tsig_recor
     }
     /* RFC 8945 section 5.2.2.1 */
     size_t least = full / 2 > 10 ? full / 2 : 10;
-    if (record->mac_length > full || record->mac_length < least)
-        return BASE_EFORMAT;
-    if (record->mac_length < full) {
-        *error = DNS_RCODE_BADTRUNC;
-        return BASE_EMISMATCH;
-    }
-    return BASE_OK;
+    return record->mac_length > full || record->mac_length < least ? BASE_EFORMAT : BASE_OK;
 }
 
 int dns_tsig_verify(struct dns_tsig *tsig, uint8_t *message, size_t *length, base_time now,
@@ -386,6 +380,11 @@ int dns_tsig_verify(struct dns_tsig *tsig, uint8_t *message, size_t *length, bas
     base_time distance = now > record.time ? now - record.time : record.time - now;
     if (distance > record.fudge) {
         *error = DNS_RCODE_BADTIME;
+        return BASE_EMISMATCH;
+    }
+    /* We take no cut MACs; said only to who has the key (RFC 8945 section 5.2.4). */
+    if (record.mac_length < algorithms[tsig->key->algorithm].mac_size) {
+        *error = DNS_RCODE_BADTRUNC;
         return BASE_EMISMATCH;
     }
     *error = record.error;

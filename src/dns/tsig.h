@@ -92,9 +92,9 @@ void dns_tsig_free(struct dns_tsig *tsig);
 /* Octets that signing with the key adds to a message at most. */
 size_t dns_tsig_room(const struct dns_tsig_key *key);
 
-/* Appends a TSIG record to a finished message and counts it in the header. `error` is 0, or BADTIME
- * in the answer to a request with a wrong time, which then tells `now` beside the time of the
- * request (RFC 8945 section 5.2.3). `capacity` is the room of `message`. BASE_ESPACE;
+/* Appends a TSIG record to a finished message and counts it in the header. `error` is 0, BADTRUNC,
+ * or BADTIME in the answer to a request with a wrong time, which then tells `now` beside the time
+ * of the request (RFC 8945 section 5.2.3). `capacity` is the room of `message`. BASE_ESPACE;
  * BASE_EFORMAT when the message is not well formed; errors of the HMAC. */
 int dns_tsig_sign(struct dns_tsig *tsig, uint8_t *message, size_t *length, size_t capacity,
                   base_time now, uint16_t error);
@@ -111,7 +111,7 @@ int dns_tsig_refuse(const struct dns_tsig_record *request, uint8_t *message, siz
  *
  * BASE_OK: authentic. BASE_EMISMATCH: not; *error is the TSIG error to answer with (BADKEY, BADSIG,
  * BADTIME, BADTRUNC), or the peer's own error. BASE_EFORMAT: answer FORMERR. Errors of the HMAC.
- * After anything but BASE_OK and BADTIME the exchange is over.
+ * After anything but BASE_OK, BADTIME and BADTRUNC the exchange is over.
  */
 int dns_tsig_verify(struct dns_tsig *tsig, uint8_t *message, size_t *length, base_time now,
                     uint16_t *error);

@@ -97,6 +97,8 @@ static void finish(struct answer *answer)
     answer->result->length =
         serve_edns_put(answer->worker, answer->client, query, &answer->cookie, answer->rcode,
                        answer->ede, wire, answer->length, answer->limit);
+    answer->result->opt = (uint16_t)answer->length;
+    answer->result->opt_length = (uint16_t)(answer->result->length - answer->length);
     answer->result->rcode = (uint16_t)answer->rcode;
     answer->result->truncated = (answer->flags & DNS_FLAG_TC) != 0;
 }
@@ -111,6 +113,8 @@ static void refuse(struct answer *answer, unsigned rcode, int ede)
     answer->flags = 0;
     answer->rcode = rcode;
     answer->ede = ede;
+    answer->result->kind = rcode == DNS_RCODE_NOERROR ? NET_KIND_NODATA : NET_KIND_ERROR;
+    answer->result->subject = 0;
     finish(answer);
 }
 
@@ -153,10 +157,24 @@ static void answer_chaos(struct answer *answer)
     answer->counts[DNS_SECTION_ANSWER] = 1;
     answer->flags = DNS_FLAG_AA;
     answer->rcode = DNS_RCODE_NOERROR;
+    answer->result->kind = NET_KIND_ANSWER;
+    answer->result->subject = dns_name_hash(query->name);
     finish(answer);
 }
 
 /* --- zones --- */
+
+static enum net_kind kind_of(const struct serve_work *work)
+{
+    const uint16_t *counts = work->packet->counts;
+    if (work->rcode == DNS_RCODE_NXDOMAIN)
+        return NET_KIND_NXDOMAIN;
+    if (work->rcode != DNS_RCODE_NOERROR)
+        return NET_KIND_ERROR;
+    if (counts[DNS_SECTION_ANSWER] > 0)
+        return NET_KIND_ANSWER;
+    return work->authoritative ? NET_KIND_NODATA : NET_KIND_REFERRAL;
+}
 
 static void take_work(struct answer *answer, const struct serve_work *work)
 {
@@ -166,6 +184,10 @@ static void take_work(struct answer *answer, const struct serve_work *work)
     answer->flags = (work->authoritative ? DNS_FLAG_AA : 0u) | (work->truncated ? DNS_FLAG_TC : 0u);
     answer->rcode = work->rcode;
     answer->ede = work->ede;
+    answer->result->kind = kind_of(work);
+    answer->result->subject = answer->result->kind == NET_KIND_ERROR ? 0
+                              : work->subject_known                  ? work->subject
+                                                    : dns_name_hash(answer->query.name);
 }
 
 static void start_work(struct answer *answer, struct serve_work *work, size_t limit)
@@ -181,6 +203,7 @@ static void start_work(struct answer *answer, struct serve_work *work, size_t li
     work->rcode = DNS_RCODE_NOERROR;
     work->ede = SERVE_EDE_NONE;
     work->dnssec = work->authoritative = work->truncated = work->partial = false;
+    work->subject_known = false;
     work->udp = answer->client->transport == SERVE_UDP;
 }
 
@@ -196,9 +219,12 @@ static bool from_cache(struct answer *answer, size_t limit)
 {
     const uint8_t *wire = answer->response;
     bool udp = answer->client->transport == SERVE_UDP;
-    if (!serve_cache_find(answer->worker, &answer->query, udp, answer->response, limit,
-                          &answer->length))
+    struct serve_hot hot;
+    if (!serve_cache_find(answer->worker, &answer->query, udp, answer->response, limit, &hot))
         return false;
+    answer->length = hot.length;
+    answer->result->kind = hot.kind;
+    answer->result->subject = hot.subject;
     unsigned flags = base_load_u16(wire + 2);
     answer->flags = flags & DNS_FLAG_AA;
     answer->rcode = flags & 15;
@@ -217,7 +243,9 @@ static void keep(const struct answer *answer, const struct serve_work *work)
     uint8_t *wire = answer->response;
     uint16_t additional = base_load_u16(wire + 10);
     base_store_u16(wire + 10, answer->counts[DNS_SECTION_ADDITIONAL]);
-    serve_cache_keep(answer->worker, &answer->query, work->udp, &work->zone, wire, answer->length);
+    struct serve_hot hot = {
+        .length = answer->length, .subject = answer->result->subject, .kind = answer->result->kind};
+    serve_cache_keep(answer->worker, &answer->query, work->udp, &work->zone, wire, &hot);
     base_store_u16(wire + 10, additional);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "image/image.h"
+#include "net/handler.h"
 
 #define SERVE_PAYLOAD_DEFAULT 1232 /* octets by UDP: fits every path without fragments */
 #define SERVE_SECRET_SIZE     16
@@ -60,6 +61,12 @@ struct serve_result {
     bool truncated;
     bool hot;        /* from the cache */
     size_t question; /* octets of the question's name, which begins at DNS_MESSAGE_HEADER */
+    uint16_t opt, opt_length; /* where the OPT record stands; opt_length 0: none */
+    /* For rate limiting: what kind of answer it is, and what stands for the name. What is asked
+     * below a zone or a cut without being there counts as one, and so do all names that one
+     * wildcard makes. */
+    enum net_kind kind;
+    uint32_t subject;
 };
 
 struct serve_worker;

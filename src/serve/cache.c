@@ -15,8 +15,10 @@ struct slot {
     uint64_t version;
     uint32_t zone;
     uint32_t hash;
+    uint32_t subject;
     uint16_t length; /* 0: free */
     uint8_t mode;
+    uint8_t kind; /* enum net_kind */
     uint8_t octets[SLOT_OCTETS];
 };
 
@@ -93,7 +95,7 @@ static bool still_good(struct serve_worker *worker, struct slot *slot,
 }
 
 bool serve_cache_find(struct serve_worker *worker, const struct serve_query *query, bool udp,
-                      uint8_t *response, size_t limit, size_t *length)
+                      uint8_t *response, size_t limit, struct serve_hot *hot)
 {
     struct serve_cache *cache = worker->cache;
     uint8_t mode = mode_of(query, udp);
@@ -104,15 +106,17 @@ bool serve_cache_find(struct serve_worker *worker, const struct serve_query *que
         return false;
     memcpy(response, slot->octets, slot->length);
     memcpy(response + DNS_MESSAGE_HEADER, query->name, query->name_length);
-    *length = slot->length;
+    *hot = (struct serve_hot){
+        .length = slot->length, .subject = slot->subject, .kind = (enum net_kind)slot->kind};
     return true;
 }
 
 void serve_cache_keep(struct serve_worker *worker, const struct serve_query *query, bool udp,
-                      const struct image_zone *zone, const uint8_t *response, size_t length)
+                      const struct image_zone *zone, const uint8_t *response,
+                      const struct serve_hot *hot)
 {
     struct serve_cache *cache = worker->cache;
-    if (length > SLOT_OCTETS)
+    if (hot->length > SLOT_OCTETS)
         return;
     uint8_t mode = mode_of(query, udp);
     uint32_t hash = hash_of(query, mode);
@@ -127,6 +131,8 @@ void serve_cache_keep(struct serve_worker *worker, const struct serve_query *que
     slot->zone = zone->id;
     slot->hash = hash;
     slot->mode = mode;
-    slot->length = (uint16_t)length;
-    memcpy(slot->octets, response, length);
+    slot->subject = hot->subject;
+    slot->kind = (uint8_t)hot->kind;
+    slot->length = (uint16_t)hot->length;
+    memcpy(slot->octets, response, hot->length);
 }

@@ -135,7 +135,9 @@ struct serve_work {
     unsigned proof_count;
     unsigned rcode;
     int ede;
-    bool dnssec; /* proofs and signatures are wanted, and the zone has them */
+    uint32_t subject;   /* of struct serve_result */
+    bool subject_known; /* otherwise it is the question's name */
+    bool dnssec;        /* proofs and signatures are wanted, and the zone has them */
     bool authoritative;
     bool truncated;
     bool partial; /* something optional was left out */
@@ -180,15 +182,22 @@ int serve_additional(struct serve_work *work, const struct image_rrset *rrset);
 /* --- hot answers (cache.c) --- */
 
 struct serve_cache;
+/* What is kept beside the octets. */
+struct serve_hot {
+    size_t length;
+    uint32_t subject; /* of struct serve_result */
+    enum net_kind kind;
+};
 int serve_cache_new(unsigned entries, struct serve_cache **out);
 void serve_cache_free(struct serve_cache *cache);
 /* Looks for an answer of at most `limit` octets; copies it, with the question's case; false when
  * there is none. */
 bool serve_cache_find(struct serve_worker *worker, const struct serve_query *query, bool udp,
-                      uint8_t *response, size_t limit, size_t *length);
-/* Keeps an answer, if its question has come before. `flags`: of the response. */
+                      uint8_t *response, size_t limit, struct serve_hot *hot);
+/* Keeps an answer, if its question has come before. */
 void serve_cache_keep(struct serve_worker *worker, const struct serve_query *query, bool udp,
-                      const struct image_zone *zone, const uint8_t *response, size_t length);
+                      const struct image_zone *zone, const uint8_t *response,
+                      const struct serve_hot *hot);
 
 struct serve_worker {
     struct serve_options options;

@@ -48,6 +48,13 @@ static int put_noted(struct serve_work *work, enum dns_section section, struct s
     return error == BASE_ESPACE ? BASE_OK : error;
 }
 
+/* What the answer counts as for rate limiting, unless that is the question's name. */
+static void set_subject(struct serve_work *work, const uint8_t *name)
+{
+    work->subject = dns_name_hash(name);
+    work->subject_known = true;
+}
+
 /* --- nothing there --- */
 
 static int put_soa(struct serve_work *work)
@@ -196,12 +203,15 @@ static int absent(struct serve_work *work, const struct image_place *place, enum
     *outcome = DONE;
     if (wildcard.match == IMAGE_ABSENT) {
         work->rcode = DNS_RCODE_NXDOMAIN;
+        set_subject(work, work->zone.apex);
         error = put_soa(work);
         return error == BASE_OK ? serve_deny_name(work, place, &wildcard) : error;
     }
     if (wildcard.match == IMAGE_EXACT) {
         /* Before an alias leads to another name. */
         bool given;
+        if (!work->subject_known)
+            set_subject(work, serve_ancestor(work, place->shared));
         error = serve_deny_closer(work, place);
         if (error == BASE_OK)
             error = from_name(work, &wildcard.name, &given, outcome);
@@ -219,6 +229,8 @@ static int refer(struct serve_work *work, const struct image_name *cut, unsigned
     const uint8_t *name = serve_ancestor(work, labels);
     struct serve_owner owner = {.name = name};
     struct image_rrset ns, ds;
+    if (work->hops == 0)
+        set_subject(work, name);
     int error = image_rrset(cut, DNS_TYPE_NS, &ns);
     if (error != BASE_OK)
         return error == BASE_ENOENT ? BASE_EFORMAT : error;
