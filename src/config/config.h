@@ -114,6 +114,8 @@ struct config {
     const struct config_listen *listen;
     size_t listen_count;
     const char *tls_certificate, *tls_key; /* files; NULL: none */
+    const char *tls_clients; /* file of the CAs that certify clients (config_match.identity); NULL:
+                                clients show no certificates */
     const char *version, *identity;        /* CHAOS; NULL: refused */
     const uint8_t *nsid;                   /* NULL: none */
     size_t nsid_length;
