@@ -6,7 +6,7 @@ SECONDS   ?= 600
 PYTEST     = /usr/bin/python3 -m pytest -q -p no:cacheprovider
 MESON_TEST = meson test --print-errorlogs --no-rebuild
 
-.PHONY: all build run test unit asan scenario lint layers fuzz fuzz-smoke torture bench docs install \
+.PHONY: all build run test unit asan scenario lint layers fuzz fuzz-smoke torture bench docs install deb \
 	clean help
 
 all: build
@@ -19,7 +19,8 @@ help:
 	@echo 'make fuzz       run every fuzz target for SECONDS=$(SECONDS)'
 	@echo 'make torture    make every allocation fail in turn'
 	@echo 'make docs       write docs/checks.md anew from the catalogue'
-	@echo 'make install    install command, library, headers, man pages, completions'
+	@echo 'make install    install commands, library, headers, man pages, completions, units, settings'
+	@echo 'make deb        build the Debian packages into $(BUILD)/deb'
 
 $(BUILD)/build.ninja:
 	@tools/install-deps build
@@ -83,6 +84,11 @@ docs: build
 
 install: build
 	meson install -C $(BUILD)
+
+# Built from a copy of the sources; the tests are `make test`.
+deb:
+	@tools/install-deps deb
+	tools/deb $(BUILD)
 
 clean:
 	rm -rf $(BUILD) $(ASAN) $(FUZZ)

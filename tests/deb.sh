@@ -1,0 +1,53 @@
+#!/bin/sh
+# Are the Debian packages whole? Unpacks the one with the programs, looks at what is in it, has
+# systemd check units and user, and runs it. Needs no root and installs nothing.
+# usage: tests/deb.sh DIRECTORY
+set -eu
+package=$(ls "$1"/kenter_*.deb)
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+dpkg-deb -x "$package" "$root"
+
+fail() {
+    echo "deb: $*" >&2
+    exit 1
+}
+
+for file in usr/bin/kenter usr/sbin/kenterd etc/kenter/kenter.yaml etc/kenter/zones \
+    lib/systemd/system/kenterd.service lib/systemd/system/kenterd.socket \
+    usr/lib/sysusers.d/kenter.conf usr/lib/tmpfiles.d/kenter.conf \
+    usr/share/man/man1/kenter.1.gz usr/share/man/man1/kenter-sign.1.gz \
+    usr/share/man/man5/kenter.yaml.5.gz usr/share/man/man8/kenterd.8.gz \
+    usr/share/bash-completion/completions/kenter usr/share/zsh/site-functions/_kenter \
+    usr/share/fish/vendor_completions.d/kenter.fish; do
+    [ -e "$root/$file" ] || fail "$file is missing"
+done
+[ -z "$(find "$root" -perm /6000)" ] || fail "something is setuid"
+dpkg-deb --ctrl-tarfile "$package" | tar -xO ./conffiles | grep -q '^/etc/kenter/kenter.yaml$' ||
+    fail "the settings are no conffile"
+
+# The units, with the programs where they are now.
+units=$root/units
+mkdir "$units"
+cp "$root"/lib/systemd/system/kenterd.* "$units"
+sed -i "s|^ExecStart=|&$root|" "$units/kenterd.service"
+systemd-analyze verify --man=no "$units/kenterd.service" "$units/kenterd.socket" ||
+    fail "systemd does not like the units"
+systemd-sysusers --root="$root" kenter.conf >/dev/null 2>&1
+grep -q '^kenter:.*nologin' "$root/etc/passwd" || fail "no user is made"
+
+for page in man8/kenterd.8.gz man5/kenter.yaml.5.gz man1/kenter.1.gz; do
+    if command -v man >/dev/null; then
+        said=$(man --warnings -l "$root/usr/share/man/$page" 2>&1 >/dev/null)
+        [ -z "$said" ] || fail "$page: $said"
+    fi
+done
+
+"$root/usr/sbin/kenterd" --version >/dev/null
+mkdir "$root/zones"
+printf '%s\n' '$TTL 300' '@ SOA ns host 1 7200 900 1209600 300' '@ NS ns' 'ns A 192.0.2.1' \
+    >"$root/zones/example.com.zone"
+"$root/usr/bin/kenter" sign "$root/zones/example.com.zone" -o "$root/signed" --keys "$root/keys" \
+    >/dev/null
+"$root/usr/bin/kenter" verify "$root/signed" >/dev/null
+echo "deb: whole"
