@@ -141,7 +141,7 @@ static inline void peer_slow(const struct peer *peer, int fd, uint16_t id, uint3
 static inline void peer_whole(const struct peer *peer, int fd, uint16_t id, uint16_t type,
                               uint32_t serial, struct dns_tsig *tsig)
 {
-    static struct test_message message;
+    static _Thread_local struct test_message message;
     int script = atomic_load(&peer->transfer);
     message_begin(&message, id, type, 0);
     message_soa(&message, serial);
@@ -170,7 +170,7 @@ static inline void peer_whole(const struct peer *peer, int fd, uint16_t id, uint
 static inline void peer_differences(const struct peer *peer, int fd, uint16_t id, uint32_t serial,
                                     uint32_t from, struct dns_tsig *tsig)
 {
-    static struct test_message message;
+    static _Thread_local struct test_message message;
     message_begin(&message, id, DNS_TYPE_IXFR, 0);
     message_soa(&message, serial);
     message_soa(&message, from);
@@ -187,7 +187,7 @@ static inline void peer_differences(const struct peer *peer, int fd, uint16_t id
 static inline void peer_short(const struct peer *peer, int fd, uint16_t id, uint16_t type,
                               unsigned rcode, uint32_t serial, struct dns_tsig *tsig)
 {
-    static struct test_message message;
+    static _Thread_local struct test_message message;
     message_begin(&message, id, type, (uint16_t)rcode | DNS_FLAG_AA);
     if (rcode == 0)
         message_soa(&message, serial);
@@ -200,7 +200,7 @@ static inline void peer_short(const struct peer *peer, int fd, uint16_t id, uint
 static inline void peer_transfer(const struct peer *peer, int fd, uint16_t id, uint16_t type,
                                  struct dns_tsig *tsig)
 {
-    static struct test_message message;
+    static _Thread_local struct test_message message;
     uint32_t serial = atomic_load(&peer->serial);
     bool ixfr = type == DNS_TYPE_IXFR;
     switch (atomic_load(&peer->transfer)) {
@@ -298,7 +298,7 @@ static inline void peer_connection(struct peer *peer)
 static inline void peer_reply(const struct peer *peer, const union net_address *to, uint16_t id,
                               uint16_t type, unsigned flags, bool soa, struct dns_tsig *tsig)
 {
-    static struct test_message message;
+    static _Thread_local struct test_message message;
     message_begin(&message, id, type, (uint16_t)flags);
     if (soa)
         message_soa(&message, atomic_load(&peer->serial));
