@@ -233,7 +233,7 @@ int sign_make_workers(struct sign_job *job);
 const struct sign_set *sign_apex_set(const struct sign_job *job, uint16_t type);
 /* Serial, SOA, ZONEMD. */
 int sign_finish(struct sign_job *job);
-/* Gives the result the memory that its records live in. */
+/* Waits for all signatures, and gives the result the memory that its records live in. */
 int sign_hand_over(struct sign_job *job);
 void sign_fill_result(struct sign_job *job, struct sign_result *result);
 

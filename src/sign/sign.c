@@ -298,7 +298,9 @@ int sign_hand_over(struct sign_job *job)
     size_t matched = 0;
     for (unsigned i = 0; i < job->threads; i++)
         matched += job->workers[i].matched + job->workers[i].kept;
-    int status = zone_share(job->out, job->zone);
+    int status = flush(job);
+    if (status == BASE_OK)
+        status = zone_share(job->out, job->zone);
     if (status == BASE_OK && matched > 0)
         status = zone_share(job->out, job->previous);
     if (status == BASE_OK)
@@ -341,8 +343,6 @@ static int run(struct sign_job *job)
         status = sign_emit(job);
     if (status == BASE_OK)
         status = sign_finish(job);
-    if (status == BASE_OK)
-        status = flush(job);
     if (status == BASE_OK)
         status = sign_hand_over(job);
     return status;
