@@ -53,7 +53,8 @@ void cli_usage_line(FILE *stream, const struct cli_verb *verb)
             fprintf(stream, " --%s %s", option->name, option->argument);
     }
     for (const struct cli_operand *o = verb->operands; o != NULL && o->name != NULL; o++)
-        fprintf(stream, o->optional ? " [%s]" : " %s", o->name);
+        fprintf(stream, " %s%s%s%s", o->optional ? "[" : "", o->name, o->repeats ? "..." : "",
+                o->optional ? "]" : "");
     fputc('\n', stream);
 }
 

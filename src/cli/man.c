@@ -79,7 +79,8 @@ static void put_synopsis(FILE *stream, const struct cli_verb *verb)
     else
         fputs(" [\\fIoptions\\fR]", stream);
     for (const struct cli_operand *o = verb->operands; o != NULL && o->name != NULL; o++)
-        fprintf(stream, o->optional ? " [\\fI%s\\fR]" : " \\fI%s\\fR", o->name);
+        fprintf(stream, " %s\\fI%s\\fR%s%s", o->optional ? "[" : "", o->name,
+                o->repeats ? "..." : "", o->optional ? "]" : "");
     fputc('\n', stream);
 }
 

@@ -179,9 +179,12 @@ static size_t operands_most(const struct cli_verb *verb)
 
 static int add_operand(struct cli_call *call, const char *text)
 {
-    if (call->operand_count == operands_most(call->verb))
+    size_t most = operands_most(call->verb), at = call->operand_count;
+    if (at >= most && most > 0 && call->verb->operands[most - 1].repeats)
+        at = most - 1;
+    if (at >= most)
         return cli_usage_error(call->verb, "\"%s\" is one argument too many", text);
-    const struct cli_operand *operand = &call->verb->operands[call->operand_count];
+    const struct cli_operand *operand = &call->verb->operands[at];
     const char *want = wrong_value(operand->kind, NULL, text);
     if (want != NULL)
         return cli_usage_error(call->verb, "%s must be %s, not \"%s\"", operand->name, want, text);

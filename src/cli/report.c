@@ -63,8 +63,7 @@ void cli_say(const struct cli_call *call, const char *format, ...)
     va_end(args);
 }
 
-/* Text from files goes to a terminal: control characters become "?". */
-static void print_safely(FILE *stream, const char *text)
+void cli_print_safely(FILE *stream, const char *text)
 {
     for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++)
         fputc(*c < 0x20 || *c == 0x7f ? '?' : *c, stream);
@@ -73,14 +72,14 @@ static void print_safely(FILE *stream, const char *text)
 static void print_place(FILE *stream, const struct base_place *place)
 {
     if (place->file != NULL) {
-        print_safely(stream, strcmp(place->file, "-") == 0 ? "<stdin>" : place->file);
+        cli_print_safely(stream, strcmp(place->file, "-") == 0 ? "<stdin>" : place->file);
         if (place->line != 0)
             fprintf(stream, ":%u", place->line);
         if (place->line != 0 && place->column != 0)
             fprintf(stream, ":%u", place->column);
         fputs(": ", stream);
     } else if (place->owner != NULL) {
-        print_safely(stream, place->owner);
+        cli_print_safely(stream, place->owner);
         if (place->type != NULL)
             fprintf(stream, " %s", place->type);
         fputs(": ", stream);
@@ -96,7 +95,7 @@ static void print_finding(const struct cli_call *call, FILE *stream,
     print_place(stream, &finding->place);
     fprintf(stream, "%s%s%s: ", cli_color(call->color, colors[finding->severity]),
             base_severity_name(finding->severity), cli_color(call->color, CLI_PLAIN));
-    print_safely(stream, finding->message);
+    cli_print_safely(stream, finding->message);
     fprintf(stream, " %s[%s]%s\n", cli_color(call->color, CLI_DIM), info->code,
             cli_color(call->color, CLI_PLAIN));
     if (explained || call->brief)
@@ -135,7 +134,7 @@ static void print_words(const struct cli_call *call, FILE *stream, int code)
     if (seconds < 0.001)
         seconds = 0.001;
     fputs(cli_color(call->color, code == CLI_GOOD ? CLI_GREEN : CLI_RED), stream);
-    print_safely(stream, call->words);
+    cli_print_safely(stream, call->words);
     fprintf(stream, ", %s error%s, %s warning%s in %.*f s%s\n",
             cli_number(errors, totals[BASE_ERROR]), totals[BASE_ERROR] == 1 ? "" : "s",
             cli_number(warnings, totals[BASE_WARNING]), totals[BASE_WARNING] == 1 ? "" : "s",
@@ -210,7 +209,11 @@ static int exit_code(const struct cli_call *call, int error)
         return CLI_SYSTEM;
     /* Work that stopped because of a file is no judgement of a zone. */
     const uint32_t *by_code = call->findings.by_code;
-    if (error == BASE_EREFUSED && by_code[FILE_UNREADABLE] + by_code[FILE_UNWRITABLE] > 0)
+    if (error == BASE_EREFUSED && by_code[FILE_UNREADABLE] + by_code[FILE_UNWRITABLE] +
+                                          by_code[API_ABSENT] + by_code[API_FORBIDDEN] +
+                                          by_code[API_REPLY_BAD] + by_code[API_FAILED] +
+                                          by_code[API_BUSY] >
+                                      0)
         return CLI_SYSTEM;
     if (error == BASE_EREFUSED || call->findings.totals[BASE_ERROR] > call->tolerated)
         return CLI_FINDINGS;

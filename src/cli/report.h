@@ -6,6 +6,9 @@
 
 #include "cli/call.h"
 
+/* Text from files and from elsewhere goes to a terminal: control characters become "?". */
+void cli_print_safely(FILE *stream, const char *text);
+
 /* Adds a finding about a file, with the reason that errno gives. */
 void cli_file_finding(struct cli_call *call, enum base_finding_code code, const char *path,
                       const char *what);

@@ -37,6 +37,7 @@ struct cli_operand {
     const char *name; /* "FILE"; NULL ends a list */
     enum cli_kind kind;
     bool optional;
+    bool repeats; /* the last one: takes all that follows */
     const char *help;
     const char *choices; /* "a|b": offered by completion; may be NULL */
 };

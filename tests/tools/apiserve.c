@@ -207,7 +207,7 @@ static json_t *zone_object(const struct fake *zone)
     if (zone->source == API_SOURCE_PRIMARY)
         json_array_append_new(primaries, json_string(zone->detail));
     return json_pack("{s:o, s:{s:s, s:s, s:o, s:o}, s:s, s:s, s:o, s:b, s:i, s:i, s:o, s:o, s:o, "
-                     "s:o, s:o, s:i}",
+                     "s:o, s:o, s:i, s:o}",
                      "zone", api_name(zone->name), "source", "kind", source_name(zone->source),
                      "from", zone->made ? "api" : "configuration", "file", text_or_null(file),
                      "primaries", primaries, "state", api_state_name(zone->state), "policy",
@@ -217,7 +217,9 @@ static json_t *zone_object(const struct fake *zone)
                      "next_resign", api_time(there ? NOW + 5 * 86400 : 0), "earliest_expiry",
                      api_time(there ? NOW + 12 * 86400 : 0), "expires",
                      api_time(zone->source == API_SOURCE_PRIMARY ? NOW + 604800 : 0), "problems",
-                     zone->state == API_STATE_PROBLEM ? 1 : 0);
+                     zone->state == API_STATE_PROBLEM ? 1 : 0, "problem",
+                     zone->state == API_STATE_PROBLEM ? json_string("line 7 is as a test wants it")
+                                                      : json_null());
 }
 
 static void reply_zones(struct server *server, const struct api_request *request)
@@ -399,13 +401,17 @@ static bool edit_takes(const struct api_edit *edit, const struct record *record)
                                    memcmp(edit->rdata, record->rdata, record->length) == 0);
 }
 
+static bool is_same(const struct api_edit *edit, const struct record *record)
+{
+    return dns_name_equal(edit->owner, record->owner) && edit->type == record->type &&
+           edit->ttl == record->ttl && edit->length == record->length &&
+           memcmp(edit->rdata, record->rdata, record->length) == 0;
+}
+
 static bool has_record(const struct fake *zone, const struct api_edit *edit)
 {
     for (size_t i = 0; i < zone->count; i++) {
-        const struct record *record = &zone->records[i];
-        if (dns_name_equal(edit->owner, record->owner) && edit->type == record->type &&
-            edit->length == record->length &&
-            memcmp(edit->rdata, record->rdata, record->length) == 0)
+        if (is_same(edit, &zone->records[i]))
             return true;
     }
     return false;
@@ -423,13 +429,14 @@ static void reply_change(struct fake *zone, const struct api_request *request)
     for (size_t e = 0; e < change->count; e++) {
         const struct api_edit *edit = &change->edits[e];
         for (size_t i = zone->count; i > 0; i--) {
-            if (!edit_takes(edit, &zone->records[i - 1]))
+            if (!edit_takes(edit, &zone->records[i - 1]) ||
+                (edit->action == API_SET && is_same(edit, &zone->records[i - 1])))
                 continue;
             json_array_append_new(removed, record_object(&zone->records[i - 1]));
             if (!change->dry_run)
                 drop_record(zone, i - 1);
         }
-        if (edit->action == API_DELETE || (!change->dry_run && has_record(zone, edit)))
+        if (edit->action == API_DELETE || has_record(zone, edit))
             continue;
         json_array_append_new(added, edit_object(edit));
         if (!change->dry_run)
