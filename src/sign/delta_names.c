@@ -485,8 +485,9 @@ int delta_pull(struct delta_job *delta)
         int error = delta_cover(delta, name->name, false, &before);
         if (error == BASE_OK)
             error = delta_cover(delta, name->name, true, &after);
-        /* Below something else before and after, it makes no difference, or that one does. */
-        if (error == BASE_OK && (before == NULL || after == NULL))
+        /* Below something else it makes no difference, and where that one comes or goes, it pulls
+         * all this. */
+        if (error == BASE_OK && before == NULL && after == NULL)
             error = pull_below(delta, name);
         if (error != BASE_OK)
             return error;

@@ -89,54 +89,26 @@ static bool in_arc(const struct delta_link *link, const struct delta_point *begi
     return wraps ? from || to : from && to;
 }
 
-/*
- * The member before a link in the new ring. Either it stays where it was before, or it is a link;
- * links that are not members any more hand on to what is before them, and that is remembered, so
- * that a long row of them costs no more than its length.
- */
-struct search {
-    struct delta_job *delta;
-    const struct delta_ring *ring;
-    size_t count; /* of links: others may be added behind them */
-    bool *known;  /* by link: its predecessor is dealt with */
-};
-
-static int search_before(struct search *search, size_t index,
-                         int (*found)(struct delta_job *delta, const struct delta_point *point))
-{
-    struct delta_job *delta = search->delta;
-    size_t count = search->count;
-    for (size_t steps = 0; steps < count && !search->known[index]; steps++) {
-        struct delta_point at, before;
-        search->known[index] = true;
-        point_at(&delta->links[index], &at);
-        int error = search->ring->before(delta, &at, &before);
-        if (error != BASE_OK)
-            return error;
-        size_t previous = index > 0 ? index - 1 : count - 1;
-        if (!in_arc(&delta->links[previous], &before, &delta->links[index]))
-            return found(delta, &before);
-        if (delta->links[previous].is)
-            return BASE_OK;
-        index = previous;
-    }
-    return BASE_OK;
-}
-
+/* Either the member before a link stays where it was before, or it is a link; then that is written
+ * anyway, or goes, and its own turn comes. */
 int delta_ring_neighbours(struct delta_job *delta, const struct delta_ring *ring,
                           int (*found)(struct delta_job *delta, const struct delta_point *point))
 {
-    size_t count = delta->link_count;
-    struct search search = {delta, ring, count, calloc(count + 1, sizeof(bool))};
-    if (search.known == NULL)
-        return BASE_ENOMEM;
-    int error = BASE_OK;
-    for (size_t i = 0; error == BASE_OK && i < count; i++) {
-        if (delta->links[i].was != delta->links[i].is)
-            error = search_before(&search, i, found);
+    size_t count = delta->link_count; /* others may be added behind them */
+    for (size_t i = 0; i < count; i++) {
+        const struct delta_link *link = &delta->links[i];
+        if (link->was == link->is)
+            continue;
+        struct delta_point at, before;
+        point_at(link, &at);
+        int error = ring->before(delta, &at, &before);
+        if (error == BASE_OK &&
+            !in_arc(&delta->links[i > 0 ? i - 1 : count - 1], &before, &delta->links[i]))
+            error = found(delta, &before);
+        if (error != BASE_OK)
+            return error;
     }
-    free(search.known);
-    return error;
+    return BASE_OK;
 }
 
 /* Which of two places comes first behind a link, going round? */

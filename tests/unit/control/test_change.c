@@ -12,15 +12,48 @@
 #define EDITS_MAX 40
 #define ROOM      1024
 
-static char directory[64];
+static char directories[2][64];
 
 struct life {
     struct sign_policy policy;
     struct crypto_zone_key key;
     struct model model;
     struct image *image;
+    struct image *whole; /* where each version is published as a whole */
     base_time now;
 };
+
+struct twin {
+    struct image_reader *reader;
+    struct image_zone zone;
+    unsigned stage;
+};
+
+static int same_value(void *context, const struct image_name *name)
+{
+    struct twin *twin = context;
+    struct image_name other;
+    assert_int_equal(image_walk_next(twin->reader, &twin->zone, &twin->stage, &other), BASE_OK);
+    assert_int_equal(name->length, other.length);
+    assert_memory_equal(name->value, other.value, other.length);
+    return BASE_OK;
+}
+
+/* The image holds what it holds of a zone that is published as a whole. */
+static void assert_as_whole(struct life *life, struct image_reader *reader,
+                            const struct image_zone *held, struct zone *zone)
+{
+    struct twin twin = {0};
+    struct image_name none;
+    struct image_publish publish = {.zone = zone, .now = life->now};
+    assert_int_equal(image_publish(life->whole, &publish, NULL), BASE_OK);
+    assert_int_equal(image_reader_open(life->whole, &twin.reader), BASE_OK);
+    assert_int_equal(image_zone_get(twin.reader, zone->apex, &twin.zone), BASE_OK);
+    assert_int_equal(image_walk(reader, held, same_value, &twin), BASE_OK);
+    assert_int_equal(image_walk_next(twin.reader, &twin.zone, &twin.stage, &none), BASE_ENOENT);
+    assert_int_equal(twin.zone.denial, held->denial);
+    image_reader_close(twin.reader);
+}
 
 static void judge(struct life *life, const uint8_t *apex)
 {
@@ -32,6 +65,7 @@ static void judge(struct life *life, const uint8_t *apex)
     assert_int_equal(image_zone_get(reader, apex, &held), BASE_OK);
     assert_int_equal(image_load(reader, &held, 1, &zone), BASE_OK);
     assert_int_equal(zone->node_count, held.nodes);
+    assert_as_whole(life, reader, &held, zone);
     struct validate_zone_options options = {
         .now = life->now, .refuse_collisions = true, .threads = 1};
     struct validate_zone_result result;
@@ -123,13 +157,20 @@ static void random_life(struct life *life, uint64_t seed)
     model_free(&pool);
 }
 
+static struct image *open_image(unsigned which)
+{
+    struct image *image;
+    struct image_options options = {.writer = true, .no_sync = true, .map_size = 64 << 20};
+    strcpy(directories[which], "/tmp/kenter-control-XXXXXX");
+    assert_non_null(mkdtemp(directories[which]));
+    assert_int_equal(image_open(directories[which], &options, &image), BASE_OK);
+    return image;
+}
+
 static void test_random(void **state)
 {
-    strcpy(directory, "/tmp/kenter-control-XXXXXX");
-    assert_non_null(mkdtemp(directory));
-    struct life life = {.key = new_key(13, "example.", CRYPTO_CSK)};
-    struct image_options options = {.writer = true, .no_sync = true, .map_size = 64 << 20};
-    assert_int_equal(image_open(directory, &options, &life.image), BASE_OK);
+    struct life life = {
+        .key = new_key(13, "example.", CRYPTO_CSK), .image = open_image(0), .whole = open_image(1)};
     for (unsigned kind = 0; kind < 4; kind++) {
         policy_of(&life.policy, kind);
         life.policy.jitter = 0;
@@ -139,8 +180,11 @@ static void test_random(void **state)
         }
     }
     image_close(life.image);
-    image_discard(directory);
-    rmdir(directory);
+    image_close(life.whole);
+    for (unsigned i = 0; i < 2; i++) {
+        image_discard(directories[i]);
+        rmdir(directories[i]);
+    }
     crypto_key_free(life.key.key);
 }
 
