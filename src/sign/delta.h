@@ -27,16 +27,18 @@ struct sign_delta_request {
     const struct zone_view *view; /* of the version that is published: signed by these keys */
     const struct sign_edit *edits;
     size_t edit_count;
-    /* Names whose signatures are to be made anew where less than policy->refresh is left (owner
-     * names, and hashes of NSEC3 owners). For re-signing by schedule. */
+    /* Names whose signatures are to be made anew where less than policy->refresh is left, by
+     * schedule; owners of NSEC3 records are names like others. Those that are not there (any more)
+     * are nothing. */
     const uint8_t *const *refresh;
     size_t refresh_count;
     const struct sign_policy *policy;
     const struct crypto_zone_key *keys;
     size_t key_count;
     base_time now;
-    size_t names_max; /* most names that may be touched; more is BASE_ELIMIT: sign the whole zone.
-                         0: 20 000 */
+    size_t names_max; /* most names and hashes that may be touched, and names gone over to see
+                         whether anything is left below one; more is BASE_ELIMIT: sign the whole
+                         zone. 0: 20 000 */
 };
 
 struct sign_delta_result {
@@ -44,12 +46,18 @@ struct sign_delta_result {
     size_t signatures_made, signatures_kept;
     uint32_t serial;           /* of the new version */
     base_time earliest_expiry; /* of the signatures in delta.after */
-    bool nothing;              /* the edits change nothing: no new version, the delta is empty */
+    bool nothing;              /* nothing changes, and no signature of what was looked at is due: no
+                                  new version, both sides of the delta are NULL */
 };
 
-/* BASE_EREFUSED with findings, as sign_zone. BASE_ELIMIT: more names than names_max are touched.
- * BASE_EUNSUPPORTED: only the whole zone can be signed (ZONEMD by policy; keys, denial or NSEC3
- * parameters by policy that the version does not have; a version without signatures).
+/* The records are those that sign_zone with this version as `previous` gives for the edited zone,
+ * as far as signatures that are due elsewhere do not matter. Names are in the delta when a record
+ * of theirs changes, and when they lie below a cut or DNAME that comes or goes.
+ * BASE_EREFUSED with findings, as sign_zone. BASE_ELIMIT: more names than names_max are touched.
+ * BASE_EUNSUPPORTED: only the whole zone can be signed (ZONEMD by policy or there; signers, DNSKEY
+ * set, denial or NSEC3 parameters that the version does not have; another TTL of negative answers;
+ * a version without signatures). BASE_EINVAL: an edit outside of the zone, of a type that no zone
+ * holds, with malformed rdata or a TTL over DNS_TTL_MAX; a name in `refresh` outside of the zone.
  * Errors of the view. */
 int sign_delta(const struct sign_delta_request *request, struct base_findings *findings,
                struct sign_delta_result *result);
