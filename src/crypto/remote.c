@@ -54,9 +54,11 @@ int crypto_pending_flush(struct crypto_pending *pending)
 {
     if (pending->count == 0)
         return BASE_OK;
-    const uint8_t *at = pending->inputs.data;
+    static const uint8_t nothing[1]; /* when all messages are empty, there is no buffer */
+    const uint8_t *inputs = pending->inputs.data != NULL ? pending->inputs.data : nothing;
+    size_t at = 0;
     for (size_t i = 0; i < pending->count; i++) {
-        pending->items[i].input = at;
+        pending->items[i].input = inputs + at;
         at += pending->items[i].length;
     }
     int error = sign_items(pending, pending->items, pending->count);

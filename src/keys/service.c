@@ -154,13 +154,26 @@ static void stop(struct service *service)
     pthread_mutex_unlock(&service->lock);
 }
 
+/* The crypto library reads files when it is first used, which a sandbox forbids. */
+static int warm_up(void)
+{
+    struct crypto_key *key;
+    int error = crypto_key_generate(CRYPTO_ECDSAP256, 0, &key);
+    if (error == BASE_OK)
+        crypto_key_free(key);
+    return error;
+}
+
 static int open_vault(struct service *service)
 {
     struct base_findings findings;
-    base_findings_init(&findings, 10);
     if (!crypto_secure_memory())
         say(service, BASE_LOG_WARNING, "private keys cannot be kept apart from other memory");
-    int error = keys_vault_new(service->options->directory, &findings, &service->vault);
+    int error = warm_up();
+    if (error != BASE_OK)
+        return error;
+    base_findings_init(&findings, 10);
+    error = keys_vault_new(service->options->directory, &findings, &service->vault);
     for (size_t i = 0; i < findings.count; i++)
         base_log_finding(&service->options->log, base_clock_now(), &findings.items[i]);
     base_findings_free(&findings);

@@ -32,7 +32,8 @@ static int handle_provide(struct keys_session *session, const struct process_mes
     if (error != BASE_OK)
         return error;
     *result = keys_vault_provide(session->vault, &provide, &session->findings, &zone, &created);
-    if (*result == BASE_ENOENT) /* which would say that we are gone; somebody removes what we make */
+    if (*result ==
+        BASE_ENOENT) /* which would say that we are gone; somebody removes what we make */
         *result = BASE_EIO;
     keys_put_findings(&session->answer, &session->findings);
     if (*result == BASE_OK) {
