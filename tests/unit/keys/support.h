@@ -73,7 +73,9 @@ static inline void stop_service(struct service *service)
 static inline int setup(void **state)
 {
     struct service *service = calloc(1, sizeof(*service));
-    strcpy(service->directory, "/tmp/kenter-keys-XXXXXX");
+    /* In memory where there is such a place: other work on the disk would make us wait. */
+    strcpy(service->directory, access("/dev/shm", W_OK) == 0 ? "/dev/shm/kenter-keys-XXXXXX"
+                                                             : "/tmp/kenter-keys-XXXXXX");
     assert_non_null(mkdtemp(service->directory));
     start_service(service);
     *state = service;
