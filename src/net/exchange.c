@@ -177,6 +177,20 @@ static bool proved(struct net_exchange *exchange, uint8_t *message, size_t *leng
 
 /* --- over TCP and TLS --- */
 
+/* A connection came to nothing. Over TLS who is patient tries again when the time of the try is
+ * over; over TCP there was an answer by UDP, so the peer is there. */
+static void stream_failed(struct net_exchanger *exchanger, struct net_exchange *exchange,
+                          enum net_reply_kind kind, const char *why)
+{
+    if (!exchange->tls || !exchange->patient || exchange->tried >= exchange->tries) {
+        end_badly(exchanger, exchange, kind, why);
+        return;
+    }
+    note_trouble(exchange, kind, why);
+    net_outbound_free(exchange->outbound);
+    exchange->outbound = NULL;
+}
+
 static int watch(struct net_exchanger *exchanger, struct net_exchange *exchange, int operation,
                  int fd, short events)
 {
@@ -205,14 +219,15 @@ static void begin_stream(struct net_exchanger *exchanger, struct net_exchange *e
     if (error == BASE_OK)
         error = watch(exchanger, exchange, EPOLL_CTL_ADD, net_outbound_fd(exchange->outbound),
                       net_outbound_events(exchange->outbound));
-    exchange->deadline =
-        base_clock_monotonic() + (uint64_t)exchange->timeout_ms * OVER_STREAM * MILLISECOND;
+    if (exchange->tls)
+        exchange->tried++;
+    exchange->deadline = base_clock_monotonic() + OVER_STREAM * wait_of(exchange);
     if (error != BASE_OK)
-        end_badly(exchanger, exchange,
-                  error == BASE_EFORMAT ? NET_REPLY_TLS
-                  : error == BASE_EIO   ? NET_REPLY_UNREACHABLE
-                                        : NET_REPLY_LOCAL,
-                  why);
+        stream_failed(exchanger, exchange,
+                      error == BASE_EFORMAT ? NET_REPLY_TLS
+                      : error == BASE_EIO   ? NET_REPLY_UNREACHABLE
+                                            : NET_REPLY_LOCAL,
+                      why);
 }
 
 static void stream_message(struct net_exchanger *exchanger, struct net_exchange *exchange)
@@ -245,13 +260,13 @@ static void step_stream(struct net_exchanger *exchanger, struct net_exchange *ex
         stream_message(exchanger, exchange);
         return;
     case NET_OUTBOUND_FAILED:
-        end_badly(exchanger, exchange,
-                  net_outbound_tls_failed(outbound) ? NET_REPLY_TLS : NET_REPLY_UNREACHABLE,
-                  net_outbound_why(outbound));
+        stream_failed(exchanger, exchange,
+                      net_outbound_tls_failed(outbound) ? NET_REPLY_TLS : NET_REPLY_UNREACHABLE,
+                      net_outbound_why(outbound));
         return;
     case NET_OUTBOUND_ENDED:
-        end_badly(exchanger, exchange, NET_REPLY_UNREACHABLE,
-                  "the connection was closed without an answer");
+        stream_failed(exchanger, exchange, NET_REPLY_UNREACHABLE,
+                      "the connection was closed without an answer");
         return;
     case NET_OUTBOUND_WAITING:
         watch(exchanger, exchange, EPOLL_CTL_MOD, net_outbound_fd(outbound),
@@ -352,23 +367,29 @@ static void begin_try(struct net_exchanger *exchanger, struct net_exchange *exch
         begin_datagram(exchanger, exchange);
 }
 
+static void try_again(struct net_exchanger *exchanger, struct net_exchange *exchange)
+{
+    net_outbound_free(exchange->outbound);
+    exchange->outbound = NULL;
+    begin_try(exchanger, exchange);
+}
+
 static void too_late(struct net_exchanger *exchanger, struct net_exchange *exchange)
 {
     bool stream = exchange->outbound != NULL;
-    /* A peer whose answers do not verify will not do better. */
-    if (!stream && exchange->trouble == NET_REPLY_UNPROVED) {
+    bool more = exchange->tried < exchange->tries;
+    char why[80];
+    if (exchange->tls ? exchange->patient && more
+                      : !stream && more && exchange->trouble != NET_REPLY_UNPROVED) {
+        try_again(exchanger, exchange);
+    } else if (!stream && exchange->trouble != NET_REPLY_SILENCE) {
+        /* Unreachable; or its answers do not verify, and would not the next time. */
         end_badly(exchanger, exchange, exchange->trouble, exchange->why);
-    } else if (!stream && exchange->tried < exchange->tries) {
-        begin_datagram(exchanger, exchange);
-    } else if (exchange->trouble == NET_REPLY_UNREACHABLE) {
-        end_badly(exchanger, exchange, exchange->trouble, exchange->why);
+    } else if (stream) {
+        snprintf(why, sizeof(why), "no answer over %s in time", exchange->tls ? "TLS" : "TCP");
+        end_badly(exchanger, exchange, NET_REPLY_SILENCE, why);
     } else {
-        char why[80];
-        if (stream)
-            snprintf(why, sizeof(why), "no answer over %s in %u ms", exchange->tls ? "TLS" : "TCP",
-                     exchange->timeout_ms * OVER_STREAM);
-        else
-            snprintf(why, sizeof(why), "no answer by UDP to %u tries", exchange->tried);
+        snprintf(why, sizeof(why), "no answer by UDP to %u tries", exchange->tried);
         end_badly(exchanger, exchange, NET_REPLY_SILENCE, why);
     }
 }

@@ -52,7 +52,7 @@ struct net_exchange {
     const char *tls_name, *tls_ca;  /* see net_tls_client_session */
     bool tls;
     bool patient;        /* goes on with the next try also when the peer is unreachable */
-    unsigned tries;      /* over UDP; over TLS there is one */
+    unsigned tries;      /* over UDP; over TLS there is one, unless `patient` */
     unsigned timeout_ms; /* of a try; doubled after each when `patient` */
     void (*done)(struct net_exchange *exchange, const struct net_reply *reply);
 

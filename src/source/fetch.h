@@ -27,10 +27,12 @@ struct source_server {
 };
 
 enum source_fetched {
-    SOURCE_CURRENT, /* no primary has a newer serial */
+    SOURCE_CURRENT, /* no primary has a newer serial; those that failed are in the findings */
     SOURCE_WHOLE,   /* `zone` */
-    SOURCE_EDITS,   /* `edits` lead from `serial` asked with to the new one (SOAs not among them) */
-    SOURCE_FAILED,  /* findings say why, for each primary */
+    SOURCE_EDITS, /* `edits`, in their order, lead from `serial` asked with to the new one (SOAs not
+                     among them). They are as the primary sent them: within the zone and well
+                     formed, but one may add what is there (NSD does) or remove what is not */
+    SOURCE_FAILED, /* findings say why, for each primary */
 };
 
 struct source_fetch_result {
@@ -40,10 +42,10 @@ struct source_fetch_result {
     const uint8_t *soa;        /* rdata of the new SOA */
     size_t soa_length;
     uint32_t soa_ttl;
-    uint32_t serial;                  /* of the primary */
-    uint32_t refresh, retry, expire;  /* of its SOA; for CURRENT as well */
-    const struct source_server *from; /* NULL when FAILED */
-    const struct base_findings *findings;
+    uint32_t serial;                      /* of the primary */
+    uint32_t refresh, retry, expire;      /* of its SOA; for CURRENT as well */
+    const struct source_server *from;     /* NULL when FAILED */
+    const struct base_findings *findings; /* errors: only when FAILED, or of zone_build */
 };
 
 struct source_fetch {
@@ -63,19 +65,24 @@ struct source_fetcher_options {
     unsigned timeout_ms;   /* of one try of a question; 0: 2000 */
     unsigned stall_ms;     /* of a transfer without a message; 0: 20 000 */
     unsigned total_ms;     /* of a transfer in all; 0: 3 600 000 */
-    size_t zone_bytes_max; /* 0: 4 GiB */
+    size_t zone_bytes_max; /* of records received; building takes some more. 0: 4 GiB */
     struct base_log log;
 };
 struct source_fetcher;
 int source_fetcher_new(const struct source_fetcher_options *options, struct source_fetcher **out);
 /* Ends what is under way; every `done` has been called (FAILED) when it returns. */
 void source_fetcher_free(struct source_fetcher *fetcher);
-/* What `fetch` points to (servers, names, keys) stays until `done`. */
+/* What `fetch` points to (servers, names, keys) stays until `done`, which is called exactly once,
+ * except after an error. BASE_ENOMEM, BASE_EINVAL. */
 int source_fetch_start(struct source_fetcher *fetcher, const struct source_fetch *fetch);
 
 /* Tells a server that a zone has a new version: up to 5 tries, the waits doubling from 1 s.
  * A notify for the same zone and server that is still under way is replaced. `server` stays until
- * `done`, whose `error` is BASE_OK when the server answered NOERROR. */
+ * `done`, which is called exactly once, except after an error here; its `error`: BASE_OK, the
+ * server answered NOERROR; BASE_EEXIST, replaced by a newer one; BASE_EREFUSED, it answered
+ * something else, or the fetcher ends; BASE_EIO, no answer; BASE_EMISMATCH, the answer's TSIG. Over
+ * all there are at most 512 under way with 64 for one server; the others wait their turn.
+ * BASE_ENOMEM; BASE_EINVAL: the server has no address; BASE_ESPACE. */
 struct source_notify {
     uint8_t zone[DNS_NAME_MAX];
     const struct source_server *server;

@@ -25,8 +25,8 @@ static void end_turn(struct source_pool *pool, struct source_job *job, bool well
 {
     pthread_mutex_lock(&pool->lock);
     net_turns_end(&pool->turns, &job->turn, well);
-    /* The peer's next may run now. */
-    pthread_cond_signal(&pool->ready);
+    /* The peer's next may run now, or several when it is no longer troubled. */
+    pthread_cond_broadcast(&pool->ready);
     pthread_mutex_unlock(&pool->lock);
 }
 
