@@ -437,9 +437,11 @@ static void take_status(struct member *member, const struct process_message *mes
 {
     size_t length =
         message->length < PROCESS_STATUS_MAX ? message->length : (size_t)PROCESS_STATUS_MAX;
-    for (size_t i = 0; i < length; i++)
-        member->status[i] = message->data[i] < 0x20 ? ' ' : (char)message->data[i];
+    memcpy(member->status, message->data, length);
     member->status[length] = '\0';
+    for (char *at = member->status; *at != '\0'; at++)
+        if (*at == '\n' || *at == '\r') /* systemd's messages are lines */
+            *at = ' ';
 }
 
 static void take_ask(struct process_supervisor *supervisor, struct member *member,

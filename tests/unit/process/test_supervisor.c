@@ -28,14 +28,14 @@
 
 enum toy { TOY_KEYS, TOY_CONTROL, TOY_SERVE, TOYS };
 static const char *const toy_names[TOYS] = {"keys", "control", "serve"};
-#define TOY_PEERS 64
+#define TOY_PEERS 256
 
 /* What the test sees of its processes. */
 struct board {
     struct {
         atomic_int pid, starts, peers, ended, reloads;
     } toys[TOYS];
-    atomic_int rounds, ends, port, refuse, deaf;
+    atomic_int rounds, ends, port, refuse, deaf, restart, again;
 };
 static struct board *board;
 static char board_path[] = "/tmp/kenter-test-XXXXXX";
@@ -133,6 +133,8 @@ static bool attend(struct actor *actor)
         return true;
     case PROCESS_RELOAD:
         atomic_fetch_add(&board->toys[actor->toy].reloads, 1);
+        if (atomic_load(&board->again) == 1 + (int)actor->toy)
+            _exit(PROCESS_EXIT_AGAIN);
         return true;
     case PROCESS_STOP:
         return atomic_load(&board->deaf) == 1 + (int)actor->toy;
@@ -200,6 +202,12 @@ static int give_socket(void *context, struct process_supervisor *supervisor, con
     return error == BASE_OK ? process_supervisor_give(supervisor, name, &all) : error;
 }
 
+static int reload(void *context, struct process_supervisor *supervisor)
+{
+    int toy = atomic_exchange(&board->restart, 0);
+    return toy == 0 ? BASE_OK : process_supervisor_restart(supervisor, toy_names[toy - 1]);
+}
+
 static int supervise(int socket)
 {
     static const char *const arguments[TOYS][5] = {{"test", "--role", "keys", board_path, NULL},
@@ -216,9 +224,9 @@ static int supervise(int socket)
          .stop_ms = 5000,
          .silence_ms = 20000},
     };
-    const struct process_link links[] = {{"control", "keys", 3}, {"serve", "control", 1}};
+    const struct process_link links[] = {{"control", "keys", 40}, {"serve", "control", 1}};
     struct process_supervisor_options options = {
-        .roles = roles, .role_count = TOYS, .links = links, .link_count = 2};
+        .roles = roles, .role_count = TOYS, .links = links, .link_count = 2, .reload = reload};
     options.log = (struct base_log){.fd = open("/dev/null", O_WRONLY | O_CLOEXEC)};
     if (getenv("TEST_LOG") != NULL)
         options.log.fd = STDERR_FILENO;
@@ -320,6 +328,27 @@ static void test_killed_at_random(void **state)
     assert_int_equal(atomic_load(&board->toys[TOY_SERVE].ended), 1);
     assert_int_equal(atomic_load(&board->toys[TOY_CONTROL].ended), 2);
     assert_int_equal(atomic_load(&board->toys[TOY_KEYS].ended), 3);
+}
+
+/* Told to end and to come back, and coming back of its own will. */
+static void test_restart(void **state)
+{
+    begin();
+    pid_t pid = fork_supervisor();
+    wait_for_start();
+    int keys = atomic_load(&board->toys[TOY_KEYS].pid);
+    for (int i = 1; i <= 6; i++) {
+        atomic_store(&board->restart, i % 2 ? 1 + TOY_SERVE : 0);
+        atomic_store(&board->again, i % 2 ? 0 : 1 + TOY_SERVE);
+        kill(pid, SIGHUP);
+        wait_for(&board->toys[TOY_SERVE].starts, 1 + i);
+        wait_for(&board->toys[TOY_KEYS].reloads, i);
+        wait_for(&board->rounds, atomic_load(&board->rounds) + 5);
+        assert_int_equal(atomic_load(&board->ends), (i + 1) / 2);
+    }
+    assert_int_equal(atomic_load(&board->toys[TOY_KEYS].pid), keys);
+    kill(pid, SIGTERM);
+    assert_int_equal(exit_code(pid), 0);
 }
 
 static void test_die_with_supervisor(void **state)
@@ -499,6 +528,7 @@ int main(int argc, char **argv)
     close(fd);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_killed_at_random),
+        cmocka_unit_test(test_restart),
         cmocka_unit_test(test_die_with_supervisor),
         cmocka_unit_test(test_refuse),
         cmocka_unit_test(test_deadline),
