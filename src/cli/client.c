@@ -144,7 +144,7 @@ static int judge(struct cli_client *client, struct reply *reply, json_t **out)
     int error = BASE_OK;
     if (!json_is_object(value)) {
         error = make_no_sense(client, status);
-    } else if (status >= 300 && !json_is_array(json_object_get(value, "findings"))) {
+    } else if (status >= 300 && json_array_size(json_object_get(value, "findings")) == 0) {
         error = make_no_sense(client, status);
     } else if (status >= 300) {
         cli_take_findings(client->call, json_object_get(value, "findings"));
