@@ -243,12 +243,13 @@ static int add_conditional(scmp_filter_ctx filter)
     if (error == BASE_OK)
         error = add_when(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), no_code);
     if (error == BASE_OK) /* asking for limits, not setting them */
-        error = add_when(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0));
+        error = add_when(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0, 0));
     for (size_t i = 0; error == BASE_OK && i < COUNT(names); i++)
-        error = add_when(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, names[i]));
+        error =
+            add_when(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, names[i], 0));
     for (size_t i = 0; error == BASE_OK && i < COUNT(controls); i++)
         error =
-            add_when(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, controls[i]));
+            add_when(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, controls[i], 0));
     return error;
 }
 
