@@ -294,10 +294,11 @@ static int open_datagram(struct net_exchanger *exchanger, struct net_exchange *e
     return BASE_OK;
 }
 
-/* The system says that the peer is not there. */
+/* The system says that the peer is not there, or that we have no more sockets. */
 static void unreachable(struct net_exchanger *exchanger, struct net_exchange *exchange)
 {
-    note_trouble(exchange, NET_REPLY_UNREACHABLE, strerror(errno));
+    bool local = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+    note_trouble(exchange, local ? NET_REPLY_LOCAL : NET_REPLY_UNREACHABLE, strerror(errno));
     if (!exchange->patient)
         end_badly(exchanger, exchange, exchange->trouble, exchange->why);
     else if (exchange->fd >= 0) {

@@ -69,6 +69,7 @@ struct source_fetcher_options {
     struct base_log log;
 };
 struct source_fetcher;
+/* Needs up to 512 descriptors for questions, and one for each transfer. BASE_ENOMEM, BASE_EIO. */
 int source_fetcher_new(const struct source_fetcher_options *options, struct source_fetcher **out);
 /* Ends what is under way; every `done` has been called (FAILED) when it returns. */
 void source_fetcher_free(struct source_fetcher *fetcher);
