@@ -7,53 +7,48 @@
 
 #include <stdlib.h>
 
-/* What a node has, seen in one look over its RRsets. */
-struct survey {
-    bool data; /* anything but RRSIG, NSEC, NSEC3 */
-    bool nsec, nsec3;
-    size_t rrsigs;
-};
-
-static struct survey survey_node(const struct zone *zone, const struct zone_node *node)
+static void look_at(struct validate_survey *survey, const struct zone_rrset *rrset)
 {
-    struct survey survey = {0};
-    for (unsigned i = 0; i < node->rrset_count; i++) {
-        const struct zone_rrset *rrset = &zone->rrsets[node->first_rrset + i];
-        switch (rrset->type) {
-        case DNS_TYPE_RRSIG:
-            survey.rrsigs += rrset->count;
-            break;
-        case DNS_TYPE_NSEC:
-            survey.nsec = true;
-            break;
-        case DNS_TYPE_NSEC3:
-            survey.nsec3 = true;
-            break;
-        default:
-            survey.data = true;
-        }
+    switch (rrset->type) {
+    case DNS_TYPE_RRSIG:
+        survey->rrsigs += rrset->count;
+        break;
+    case DNS_TYPE_NSEC:
+        survey->nsec = true;
+        break;
+    case DNS_TYPE_NSEC3:
+        survey->nsec3 = true;
+        break;
+    default:
+        survey->data = true;
     }
+}
+
+static struct validate_survey survey_node(const struct zone *zone, const struct zone_node *node)
+{
+    struct validate_survey survey = {0};
+    for (unsigned i = 0; i < node->rrset_count; i++)
+        look_at(&survey, &zone->rrsets[node->first_rrset + i]);
     return survey;
 }
 
-static enum validate_role role_of(const struct zone *zone, const struct zone_node *node,
-                                  const struct survey *survey)
+enum validate_role validate_role_of(const struct validate_survey *survey, unsigned flags,
+                                    unsigned depth)
 {
-    bool hidden = node->flags & (ZONE_BELOW | ZONE_UNDER_DNAME);
+    bool hidden = flags & (ZONE_BELOW | ZONE_UNDER_DNAME);
     /* RFC 6672 forbids data below a DNAME and does not say what signers do with it: some leave it
      * out of the chain, some sign it. Either is taken as it is meant. */
-    if (survey->data && survey->rrsigs > 0 && !(node->flags & ZONE_BELOW))
+    if (survey->data && survey->rrsigs > 0 && !(flags & ZONE_BELOW))
         hidden = false;
     /* Hashed owners stand directly below the apex even when that has a DNAME. */
-    if (!survey->data && hidden && survey->nsec3 &&
-        dns_name_labels(node->name) == zone->apex_labels + 1)
+    if (!survey->data && hidden && survey->nsec3 && depth == 1)
         return VALIDATE_ROLE_NOTHING;
     if (hidden)
         return VALIDATE_ROLE_HIDDEN;
     if (!survey->data)
         return VALIDATE_ROLE_NOTHING;
-    if (node->flags & ZONE_CUT)
-        return node->flags & ZONE_HAS_DS ? VALIDATE_ROLE_CUT_SECURE : VALIDATE_ROLE_CUT;
+    if (flags & ZONE_CUT)
+        return flags & ZONE_HAS_DS ? VALIDATE_ROLE_CUT_SECURE : VALIDATE_ROLE_CUT;
     return VALIDATE_ROLE_DATA;
 }
 
@@ -71,8 +66,12 @@ static int survey_zone(struct verifier *verifier)
         return BASE_ENOMEM;
     size_t chained_nsec = 0;
     for (size_t i = 0; i < zone->node_count; i++) {
-        struct survey survey = survey_node(zone, &zone->nodes[i]);
-        enum validate_role role = role_of(zone, &zone->nodes[i], &survey);
+        const struct zone_node *node = &zone->nodes[i];
+        struct validate_survey survey = survey_node(zone, node);
+        enum validate_role role =
+            survey.data ? validate_role_of(&survey, node->flags, 0)
+                        : validate_role_of(&survey, node->flags,
+                                           dns_name_labels(node->name) - zone->apex_labels);
         verifier->roles[i] = (uint8_t)role;
         verifier->rrsigs += survey.rrsigs;
         verifier->chain_names += role >= VALIDATE_ROLE_CUT;
@@ -93,7 +92,7 @@ static int survey_zone(struct verifier *verifier)
     return BASE_OK;
 }
 
-static void read_negative_ttl(struct verifier *verifier)
+void validate_negative_ttl(struct verifier *verifier)
 {
     const struct dns_rr *soa = verifier->zone->soa;
     if (soa == NULL || soa->length < 22)
@@ -139,7 +138,7 @@ static void report_denial(struct verifier *verifier)
 
 static int run_checks(struct verifier *verifier)
 {
-    read_negative_ttl(verifier);
+    validate_negative_ttl(verifier);
     int error = survey_zone(verifier);
     if (error != BASE_OK || !is_signed(verifier))
         return error;

@@ -27,18 +27,17 @@ static void note_first(atomic_size_t *first, size_t index)
         ;
 }
 
-static void check_next(struct run *run, struct base_findings *findings, size_t index,
-                       const struct dns_rr *rr, const uint8_t *next)
+static void check_next(const struct verifier *verifier, struct base_findings *findings,
+                       size_t index, const uint8_t *expected, const struct dns_rr *rr,
+                       const uint8_t *next)
 {
-    const struct verifier *verifier = run->verifier;
     const struct zone_node *nodes = verifier->zone->nodes;
-    size_t follower = validate_chain_next(verifier, index);
-    const uint8_t *expected = nodes[follower].name;
     if (dns_name_equal(next, expected))
         return;
     const char *what = "which is not the next name";
     const uint8_t *apex = verifier->zone->apex;
-    bool ends = follower <= index; /* the last of the chain, which must close it */
+    /* The last of the chain must close it. */
+    bool ends = dns_name_compare(expected, nodes[index].name) <= 0;
     if (!dns_name_within(next, apex))
         what = "which is not in the zone";
     else if (dns_name_compare(next, nodes[index].name) <= 0)
@@ -54,10 +53,10 @@ static void check_next(struct run *run, struct base_findings *findings, size_t i
                     dns_name_text(next_text, next), what, dns_name_text(expected_text, expected));
 }
 
-static void check_bitmap(struct run *run, struct base_findings *findings, size_t index,
-                         const struct dns_rr *rr, const uint8_t *bitmap, size_t length)
+static void check_bitmap(const struct verifier *verifier, struct base_findings *findings,
+                         size_t index, const struct dns_rr *rr, const uint8_t *bitmap,
+                         size_t length)
 {
-    const struct verifier *verifier = run->verifier;
     const struct zone_node *node = &verifier->zone->nodes[index];
     struct validate_bitmap_want want = {.zone = verifier->zone,
                                         .node = node,
@@ -77,10 +76,10 @@ static void check_bitmap(struct run *run, struct base_findings *findings, size_t
     }
 }
 
-static void check_record(struct run *run, struct base_findings *findings, size_t index,
-                         const struct zone_rrset *rrset)
+/* True when its TTL is wrong. */
+static bool check_record(const struct verifier *verifier, struct base_findings *findings,
+                         size_t index, const struct zone_rrset *rrset, const uint8_t *expected)
 {
-    const struct verifier *verifier = run->verifier;
     const struct zone_node *node = &verifier->zone->nodes[index];
     const struct dns_rr *rr = verifier->zone->rrs[rrset->first_rr];
     if (rrset->count > 1)
@@ -90,20 +89,16 @@ static void check_record(struct run *run, struct base_findings *findings, size_t
     if (dns_name_check(rr->rdata, rr->length, &used) != BASE_OK) {
         validate_report(verifier, findings, VERIFY_NSEC_MALFORMED, node->name, rr,
                         "the next name of the NSEC is malformed");
-        return;
+        return false;
     }
-    check_next(run, findings, index, rr, rr->rdata);
-    check_bitmap(run, findings, index, rr, rr->rdata + used, rr->length - used);
-    if (verifier->negative_ttl_known && rrset->ttl != verifier->negative_ttl) {
-        atomic_fetch_add(&run->ttl.count, 1);
-        note_first(&run->ttl.first, index);
-    }
+    check_next(verifier, findings, index, expected, rr, rr->rdata);
+    check_bitmap(verifier, findings, index, rr, rr->rdata + used, rr->length - used);
+    return verifier->negative_ttl_known && rrset->ttl != verifier->negative_ttl;
 }
 
-static void report_stray(struct run *run, struct base_findings *findings, size_t index,
-                         const struct zone_rrset *rrset)
+static void report_stray(const struct verifier *verifier, struct base_findings *findings,
+                         size_t index, const struct zone_rrset *rrset)
 {
-    const struct verifier *verifier = run->verifier;
     const char *what = "at a name that has no other data";
     if (verifier->roles[index] == VALIDATE_ROLE_HIDDEN)
         what = "at glue or occluded data";
@@ -113,6 +108,26 @@ static void report_stray(struct run *run, struct base_findings *findings, size_t
                     verifier->zone->rrs[rrset->first_rr], "there is an NSEC %s", what);
 }
 
+static bool chained(const struct verifier *verifier, size_t index)
+{
+    return verifier->nsec_chain && verifier->roles[index] >= VALIDATE_ROLE_CUT;
+}
+
+bool validate_nsec_judge(const struct verifier *verifier, struct base_findings *findings,
+                         size_t index, const uint8_t *expected)
+{
+    const struct zone_rrset *rrset = nsec_of(verifier, index);
+    if (rrset != NULL && chained(verifier, index))
+        return check_record(verifier, findings, index, rrset, expected);
+    if (rrset != NULL)
+        report_stray(verifier, findings, index, rrset);
+    else if (chained(verifier, index))
+        validate_report_type(verifier, findings, VERIFY_NSEC_MISSING,
+                             verifier->zone->nodes[index].name, DNS_TYPE_NSEC,
+                             "the name has no NSEC");
+    return false;
+}
+
 static int check_slice(void *context, struct base_findings *findings, size_t from, size_t to,
                        unsigned worker)
 {
@@ -120,27 +135,19 @@ static int check_slice(void *context, struct base_findings *findings, size_t fro
     struct run *run = context;
     const struct verifier *verifier = run->verifier;
     for (size_t i = from; i < to; i++) {
-        const struct zone_rrset *rrset = nsec_of(verifier, i);
-        bool chained = verifier->nsec_chain && verifier->roles[i] >= VALIDATE_ROLE_CUT;
-        if (rrset != NULL && !chained)
-            report_stray(run, findings, i, rrset);
-        else if (rrset != NULL)
-            check_record(run, findings, i, rrset);
-        else if (chained)
-            validate_report_type(verifier, findings, VERIFY_NSEC_MISSING,
-                                 verifier->zone->nodes[i].name, DNS_TYPE_NSEC,
-                                 "the name has no NSEC");
+        size_t next = chained(verifier, i) ? validate_chain_next(verifier, i) : i;
+        if (!validate_nsec_judge(verifier, findings, i, verifier->zone->nodes[next].name))
+            continue;
+        atomic_fetch_add(&run->ttl.count, 1);
+        note_first(&run->ttl.first, i);
     }
     return BASE_OK;
 }
 
-static void report_ttl(struct run *run)
+void validate_nsec_report_ttl(struct verifier *verifier, size_t count, size_t first)
 {
-    struct verifier *verifier = run->verifier;
-    size_t count = atomic_load(&run->ttl.count);
     if (count == 0)
         return;
-    size_t first = atomic_load(&run->ttl.first);
     const struct zone_rrset *rrset = nsec_of(verifier, first);
     validate_report(verifier, verifier->findings, VERIFY_NSEC_TTL,
                     verifier->zone->nodes[first].name, verifier->zone->rrs[rrset->first_rr],
@@ -161,6 +168,7 @@ int validate_nsec_check(struct verifier *verifier)
                                  .context = &run};
     int error = validate_pass_run(verifier, &pass, verifier->findings);
     if (error == BASE_OK)
-        report_ttl(&run);
+        validate_nsec_report_ttl(verifier, atomic_load(&run.ttl.count),
+                                 atomic_load(&run.ttl.first));
     return error;
 }

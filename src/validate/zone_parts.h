@@ -38,6 +38,16 @@ enum validate_role {
     VALIDATE_ROLE_DATA,       /* authoritative data */
 };
 
+/* What a name has, seen in one look over its RRsets. */
+struct validate_survey {
+    bool data; /* anything but RRSIG, NSEC, NSEC3 */
+    bool nsec, nsec3;
+    size_t rrsigs;
+};
+/* `flags`: enum zone_node_flag. `depth`: labels below the apex; matters for hashed owners only. */
+enum validate_role validate_role_of(const struct validate_survey *survey, unsigned flags,
+                                    unsigned depth);
+
 struct validate_key {
     const struct dns_rr *rr;
     uint16_t flags;
@@ -147,6 +157,14 @@ void validate_ds_check(struct verifier *verifier);
 int validate_signatures_check(struct verifier *verifier);
 int validate_digest_check(const struct verifier *verifier, struct base_findings *findings);
 int validate_nsec_check(struct verifier *verifier);
+/* The NSEC of one node, or that it has none. `expected`: the next name of the chain, looked at only
+ * where the node is in it. True when the TTL is wrong, which is told by validate_nsec_report_ttl,
+ * once for all. */
+bool validate_nsec_judge(const struct verifier *verifier, struct base_findings *findings,
+                         size_t index, const uint8_t *expected);
+void validate_nsec_report_ttl(struct verifier *verifier, size_t count, size_t first);
+/* Sets the TTL that negative answers have. */
+void validate_negative_ttl(struct verifier *verifier);
 int validate_nsec3_check(struct verifier *verifier);
 /* The first key of an algorithm and tag; NULL when none. More follow it in the array. */
 struct validate_key *validate_key_find(struct verifier *verifier, unsigned algorithm, unsigned tag);
