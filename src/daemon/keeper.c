@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/thread.h"
+#include "crypto/keydir.h"
 #include "daemon/job.h"
 #include "daemon/serving.h"
 #include "source/directory.h"
@@ -206,7 +207,7 @@ static bool start_job(struct keeper *keeper, struct kept *kept, unsigned threads
     running->source = strdup(kept->source);
     running->published = zone_path(keeper->published, kept->zone, ".zone");
     /* A directory of keys for each zone: to open one never lists those of all others. */
-    running->keys = zone_path(keeper->keys, kept->zone, "");
+    running->keys = crypto_keydir_path(keeper->keys, kept->zone);
     base_findings_init(&running->job.findings, 20);
     if (running->source == NULL || running->published == NULL || running->keys == NULL) {
         free_running(running);

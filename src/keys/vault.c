@@ -703,15 +703,13 @@ void keys_vault_free(struct keys_vault *vault)
 {
     if (vault == NULL)
         return;
-    for (size_t i = 0; i < vault->unsettled_count; i++) {
+    for (size_t i = 0; i < vault->unsettled_count; i++)
         crypto_keydir_discard(vault->unsettled[i].aside);
-        vault->unsettled[i].zone->holders--;
-    }
     free_unsettled(vault->unsettled, vault->unsettled_count);
-    while (vault->newest != NULL) {
-        struct keys_zone *last = unlist(vault, vault->newest);
-        if (last != NULL)
-            free_zone(last);
+    for (struct keys_zone *zone = vault->newest; zone != NULL;) {
+        struct keys_zone *older = zone->older;
+        free_zone(zone); /* nobody else holds it any more */
+        zone = older;
     }
     pthread_mutex_destroy(&vault->lock);
     pthread_mutex_destroy(&vault->settling);
