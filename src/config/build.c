@@ -50,7 +50,8 @@ void config_free(struct config *config)
     if (config == NULL)
         return;
     for (size_t i = 0; i < config->key_count; i++)
-        explicit_bzero((void *)config->keys[i].secret, config->keys[i].secret_length);
+        if (config->keys[i].secret != NULL)
+            explicit_bzero((void *)config->keys[i].secret, config->keys[i].secret_length);
     base_arena_free(&config->arena);
     free(config);
 }
