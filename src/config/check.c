@@ -71,6 +71,19 @@ static void check_directories(struct config_reading *reading, const struct base_
                       "export: %s is the data directory; signed zones need another", config->data);
 }
 
+/* Where nothing else is said, the API's socket is in the data directory. */
+static void check_socket(struct config_reading *reading, const struct base_yaml *root)
+{
+    const struct config *config = reading->config;
+    if (config->socket == NULL &&
+        strlen(config->data) + strlen("/kenter.sock") >= CONFIG_SOCKET_PATH)
+        config_refuse(
+            reading, CONFIG_CONFLICT, place(root, "data", NULL),
+            "data: the path is too long for the API's socket to be in it; set api: socket "
+            "to a path of at most %d octets",
+            CONFIG_SOCKET_PATH - 1);
+}
+
 void config_check(struct config_reading *reading, const struct base_yaml *root)
 {
     if (reading->out_of_memory)
@@ -78,4 +91,5 @@ void config_check(struct config_reading *reading, const struct base_yaml *root)
     check_tls(reading, root);
     check_metrics(reading, root);
     check_directories(reading, root);
+    check_socket(reading, root);
 }

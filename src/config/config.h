@@ -116,8 +116,8 @@ struct config {
     const char *tls_certificate, *tls_key; /* files; NULL: none */
     const char *tls_clients; /* file of the CAs that certify clients (config_match.identity); NULL:
                                 clients show no certificates */
-    const char *version, *identity;        /* CHAOS; NULL: refused */
-    const uint8_t *nsid;                   /* NULL: none */
+    const char *version, *identity; /* CHAOS; NULL: refused */
+    const uint8_t *nsid;            /* NULL: none */
     size_t nsid_length;
     const char *cookie_secret; /* file with 32 hex digits a line, shared by servers of one address;
                                   NULL: own */

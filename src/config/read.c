@@ -517,11 +517,9 @@ static bool read_limits(struct config_reading *reading, const struct base_yaml *
 
 static bool read_socket(struct config_reading *reading, const struct base_yaml *node, void *target)
 {
-    /* What a socket's address can hold (sys/un.h), NUL included. */
-    enum { SOCKET_PATH = 108 };
     struct config *config = target;
     return config_path(reading, node, &config->socket) &&
-           (config->socket == NULL || strlen(config->socket) < SOCKET_PATH);
+           (config->socket == NULL || strlen(config->socket) < CONFIG_SOCKET_PATH);
 }
 
 static bool read_mode(struct config_reading *reading, const struct base_yaml *node, void *target)

@@ -136,6 +136,9 @@ bool config_read_remote_list(struct config_reading *reading, const struct base_y
 int config_read_memory(const char *file, const char *directory, bool open, const void *data,
                        size_t length, struct base_findings *findings, struct config **out);
 
+/* What the address of a Unix socket can hold (sys/un.h), NUL included. */
+#define CONFIG_SOCKET_PATH 108
+
 /* What must fit together. */
 void config_check(struct config_reading *reading, const struct base_yaml *root);
 

@@ -265,7 +265,8 @@ struct refusal {
     enum base_finding_code code;
 };
 
-#define KEY "keys: {k: {secret: AAECAwQFBgcICQoLDA0ODw==}}\n"
+#define LONG "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define KEY  "keys: {k: {secret: AAECAwQFBgcICQoLDA0ODw==}}\n"
 
 static const struct refusal refusals[] = {
     {"lissten: 192.0.2.1\n", 1, 1, "did you mean \"listen\"", CONFIG_INVALID},
@@ -340,6 +341,7 @@ static const struct refusal refusals[] = {
     {"zone-directories: [{policy: default}]\n", 1, 20, "path of the directory", CONFIG_INVALID},
     {"zone-directories: a\nexport: /etc/kenter/a\n", 2, 9, "another directory", CONFIG_CONFLICT},
     {"zone-directories: a\ndata: a\n", 2, 7, "another directory", CONFIG_CONFLICT},
+    {"data: " LONG "/" LONG "\n", 1, 7, "too long", CONFIG_CONFLICT},
     {"zones: {example: {}}\n", 1, 9, "is missing: file", CONFIG_INVALID},
     {"zones: {example: a,\n Example.: b}\n", 2, 2, "first in line 1", CONFIG_CONFLICT},
     {"zones: {\"a..b\": a}\n", 1, 9, "not a domain name", CONFIG_INVALID},
