@@ -205,7 +205,11 @@ static void random_life(struct life *life, uint64_t seed, unsigned steps)
     model_free(&pool);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#define LIVES 5
+#else
 #define LIVES 20
+#endif
 #define STEPS 25
 
 static void test_random(void **state)
@@ -568,11 +572,117 @@ static void test_remote(void **state)
     crypto_key_free(away);
 }
 
+/* A view of which one call fails: its error comes back, and nothing is left behind. */
+struct frail {
+    struct zone_view view;
+    size_t left;
+};
+
+static bool breaks(struct frail *frail)
+{
+    return frail->left-- == 0;
+}
+
+static int frail_owner(void *context, const uint8_t *name, uint8_t out[DNS_NAME_MAX])
+{
+    struct frail *frail = context;
+    return breaks(frail) ? BASE_EIO : frail->view.owner(frail->view.context, name, out);
+}
+
+static int frail_records(void *context, const uint8_t *name, zone_view_visit *visit, void *visitor)
+{
+    struct frail *frail = context;
+    return breaks(frail) ? BASE_EIO
+                         : frail->view.records(frail->view.context, name, visit, visitor);
+}
+
+static int frail_before(void *context, const uint8_t *name, uint8_t out[DNS_NAME_MAX])
+{
+    struct frail *frail = context;
+    return breaks(frail) ? BASE_EIO : frail->view.before(frail->view.context, name, out);
+}
+
+static int frail_after(void *context, const uint8_t *name, uint8_t out[DNS_NAME_MAX])
+{
+    struct frail *frail = context;
+    return breaks(frail) ? BASE_EIO : frail->view.after(frail->view.context, name, out);
+}
+
+static int frail_hash_records(void *context, const uint8_t *hash, zone_view_visit *visit,
+                              void *visitor)
+{
+    struct frail *frail = context;
+    return breaks(frail) ? BASE_EIO
+                         : frail->view.hash_records(frail->view.context, hash, visit, visitor);
+}
+
+static int frail_hash_before(void *context, const uint8_t *hash, uint8_t *out)
+{
+    struct frail *frail = context;
+    return breaks(frail) ? BASE_EIO : frail->view.hash_before(frail->view.context, hash, out);
+}
+
+static int frail_hash_after(void *context, const uint8_t *hash, uint8_t *out)
+{
+    struct frail *frail = context;
+    return breaks(frail) ? BASE_EIO : frail->view.hash_after(frail->view.context, hash, out);
+}
+
+static void test_errors(void **state)
+{
+    struct life life = {.key_count = 1};
+    life.keys[0] = rfc8080_key("example.", CRYPTO_CSK);
+    for (unsigned kind = 0; kind < 3; kind++) {
+        policy_of(&life.policy, kind);
+        life_begin(&life, plain_text);
+        struct script script =
+            script_of(LINES("- a.b.c.example. 3600 A 192.0.2.1", "+ x.y.example. 60 TXT new",
+                            "+ www.example. 60 NS a.", "- sub.example. 3600 NS ns.sub.example."));
+        int error = BASE_EIO;
+        size_t calls = 0;
+        for (; error == BASE_EIO; calls++) {
+            struct frail frail = {.left = calls};
+            zone_view_of(life.current, &frail.view);
+            struct zone_view view = {.apex = frail.view.apex,
+                                     .apex_labels = frail.view.apex_labels,
+                                     .serial = frail.view.serial,
+                                     .context = &frail,
+                                     .owner = frail_owner,
+                                     .records = frail_records,
+                                     .before = frail_before,
+                                     .after = frail_after,
+                                     .hash_records = frail_hash_records,
+                                     .hash_before = frail_hash_before,
+                                     .hash_after = frail_hash_after};
+            struct sign_delta_request request = {.view = &view,
+                                                 .edits = script.edits,
+                                                 .edit_count = script.count,
+                                                 .policy = &life.policy,
+                                                 .keys = life.keys,
+                                                 .key_count = 1,
+                                                 .now = NOW};
+            struct base_findings findings;
+            struct sign_delta_result result;
+            base_findings_init(&findings, 10);
+            error = sign_delta(&request, &findings, &result);
+            assert_true(error == BASE_EIO || error == BASE_OK);
+            if (error == BASE_OK)
+                zone_delta_free(&result.delta);
+            base_findings_free(&findings);
+        }
+        assert_true(calls > 20);
+        script_free(&script);
+        life_end(&life);
+    }
+    crypto_key_free(life.keys[0].key);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),    cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_contract), cmocka_unit_test(test_refresh),
-        cmocka_unit_test(test_remote),   cmocka_unit_test(test_random)};
+        cmocka_unit_test(test_remote),   cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_random)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
