@@ -161,7 +161,7 @@ static void verb_page(FILE *stream, const struct cli_verb *verb)
 static void main_page(FILE *stream)
 {
     title(stream, "");
-    fputs("kenter \\- DNSSEC for zones: check, sign, verify\n"
+    fputs("kenter \\- DNSSEC for zones: check, sign, verify, serve\n"
           ".SH SYNOPSIS\n\\fBkenter\\fR \\fIVERB\\fR [\\fIoptions\\fR] ...\n"
           ".SH DESCRIPTION\n",
           stream);
@@ -176,7 +176,8 @@ static void main_page(FILE *stream)
     fputs(".SH OPTIONS OF EVERY VERB\n", stream);
     put_options(stream, cli_common_options);
     put_exit_codes(stream);
-    fputs(".SH ENVIRONMENT\n.TP\nNO_COLOR\nWhen set and not empty, there are no colours.\n",
+    fputs(".SH ENVIRONMENT\n.TP\nNO_COLOR\nWhen set and not empty, there are no colours.\n"
+          ".TP\nKENTER_SOCKET\nThe socket of kenterd, for the verbs that ask it.\n",
           stream);
 }
 

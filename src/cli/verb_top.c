@@ -42,9 +42,9 @@ static int read_moment(struct cli_client *client, struct moment *out)
         const char *string = base_buf_string(&text);
         out->at = base_clock_monotonic();
         out->type_count =
-            cli_metric_read(string, "kenter_queries_total", "type", out->types, SAMPLES);
+            cli_metric_read(string, "kenter_questions_total", "type", out->types, SAMPLES);
         out->rcode_count =
-            cli_metric_read(string, "kenter_responses_total", "rcode", out->rcodes, SAMPLES);
+            cli_metric_read(string, "kenter_answers_total", "rcode", out->rcodes, SAMPLES);
         error = text.error;
     }
     base_buf_free(&text);

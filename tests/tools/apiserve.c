@@ -372,16 +372,16 @@ static void reply_metrics(struct server *server, const struct api_request *reque
     base_buf_init(&buf, SIZE_MAX / 2);
     uint64_t n = ++server->requests;
     base_buf_printf(&buf,
-                    "# HELP kenter_queries_total queries by type\n"
-                    "# TYPE kenter_queries_total counter\n"
-                    "kenter_queries_total{type=\"A\"} %llu\n"
-                    "kenter_queries_total{type=\"AAAA\"} %llu\n"
-                    "# TYPE kenter_responses_total counter\n"
-                    "kenter_responses_total{rcode=\"NOERROR\"} %llu\n"
-                    "kenter_responses_total{rcode=\"NXDOMAIN\"} %llu\n"
+                    "# HELP kenter_questions_total queries by type\n"
+                    "# TYPE kenter_questions_total counter\n"
+                    "kenter_questions_total{type=\"A\"} %llu\n"
+                    "kenter_questions_total{type=\"AAAA\"} %llu\n"
+                    "# TYPE kenter_answers_total counter\n"
+                    "kenter_answers_total{rcode=\"NOERROR\"} %llu\n"
+                    "kenter_answers_total{rcode=\"NXDOMAIN\"} %llu\n"
                     "# TYPE kenter_zones gauge\n"
                     "kenter_zones{state=\"ok\"} %zu\n"
-                    "kenter_process_resident_bytes{process=\"serve\"} 7000000\n",
+                    "kenter_resident_bytes{process=\"serve\",pages=\"own\"} 7000000\n",
                     (unsigned long long)n * 1000, (unsigned long long)n * 300,
                     (unsigned long long)n * 1200, (unsigned long long)n * 100, server->count);
     api_reply_text(request->reply, 200, API_METRICS_TYPE, (char *)buf.data, buf.length);
