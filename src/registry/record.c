@@ -86,6 +86,17 @@ static int remove_record(struct writing *writing, uint16_t type, const uint8_t *
     return registry_run(writing->registry, statement);
 }
 
+static int clear(struct writing *writing, enum registry_statement which)
+{
+    sqlite3_stmt *statement = NULL;
+    int error = registry_prepare(writing->registry, which, &statement);
+    if (error != BASE_OK)
+        return error;
+    sqlite3_bind_int64(statement, 1, writing->zone);
+    return registry_run(writing->registry, statement);
+}
+
+/* A zone has one SOA: that which is added takes the place of the other. */
 static int apply(struct writing *writing, const struct registry_edit *edit)
 {
     int error = set_owner(writing, edit->owner);
@@ -93,6 +104,10 @@ static int apply(struct writing *writing, const struct registry_edit *edit)
         return error;
     if (!edit->add)
         return remove_record(writing, edit->type, edit->rdata, edit->length);
+    if (edit->type == DNS_TYPE_SOA)
+        error = clear(writing, STATEMENT_SOA_CLEAR);
+    if (error != BASE_OK)
+        return error;
     return add_record(writing, edit->owner, edit->type, edit->ttl, edit->rdata, edit->length);
 }
 
@@ -120,16 +135,6 @@ int registry_edit(struct registry *registry, const uint8_t *zone, const struct r
     if (error == BASE_OK)
         *edition = number;
     return error;
-}
-
-static int clear(struct writing *writing)
-{
-    sqlite3_stmt *statement = NULL;
-    int error = registry_prepare(writing->registry, STATEMENT_RECORD_CLEAR, &statement);
-    if (error != BASE_OK)
-        return error;
-    sqlite3_bind_int64(statement, 1, writing->zone);
-    return registry_run(writing->registry, statement);
 }
 
 static int add_node(struct writing *writing, const struct zone *zone, const struct zone_node *node)
@@ -160,7 +165,7 @@ int registry_replace(struct registry *registry, struct zone *content, uint64_t *
     if (error == BASE_OK)
         error = next_edition(registry, content->apex, &writing.zone, &number);
     if (error == BASE_OK)
-        error = clear(&writing);
+        error = clear(&writing, STATEMENT_RECORD_CLEAR);
     /* In the order of the table: each record goes to its end, as far as the pages are filled. */
     for (size_t i = 0; error == BASE_OK && i < content->node_count; i++)
         error = add_node(&writing, content, &content->nodes[i]);

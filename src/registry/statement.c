@@ -12,7 +12,7 @@ static const char *const texts[STATEMENT_COUNT] = {
     [STATEMENT_ROLLBACK] = "ROLLBACK",
 #define ZONE_COLUMNS                                                                               \
     "name, source, made, detail, serial, published, source_serial, source_known, edition, "        \
-    "published_edition, published_at, checked_at, expires_at, problem"
+    "published_edition, published_at, checked_at, expires_at, problem, stamp"
     [STATEMENT_ZONE_LIST] = "SELECT " ZONE_COLUMNS " FROM zone ORDER BY key",
     [STATEMENT_ZONE_GET] = "SELECT " ZONE_COLUMNS " FROM zone WHERE key = ?1",
     /* No row comes back when it has been made already. */
@@ -23,9 +23,10 @@ static const char *const texts[STATEMENT_COUNT] = {
     [STATEMENT_ZONE_FORGET] = "DELETE FROM zone WHERE key = ?1 RETURNING id",
     [STATEMENT_PUBLISHED] =
         "INSERT INTO zone (key, name, source, serial, published, source_serial, source_known, "
-        "published_edition, published_at) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8) "
+        "published_edition, published_at, stamp) VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9) "
         "ON CONFLICT (key) DO UPDATE SET source = ?3, serial = ?4, published = 1, "
-        "source_serial = ?5, source_known = ?6, published_edition = ?7, published_at = ?8",
+        "source_serial = ?5, source_known = ?6, published_edition = ?7, published_at = ?8, "
+        "stamp = ?9",
     [STATEMENT_CHECKED] = "INSERT INTO zone (key, name, source, checked_at, expires_at) "
                           "VALUES (?1, ?2, 'primary', ?3, ?4) "
                           "ON CONFLICT (key) DO UPDATE SET checked_at = ?3, expires_at = ?4",
@@ -41,6 +42,7 @@ static const char *const texts[STATEMENT_COUNT] = {
         "written_owner = ?6, written_rdata = ?7",
     [STATEMENT_RECORD_REMOVE] =
         "DELETE FROM record WHERE zone = ?1 AND owner = ?2 AND type = ?3 AND rdata = ?4",
+    [STATEMENT_SOA_CLEAR] = "DELETE FROM record WHERE zone = ?1 AND type = 6",
     [STATEMENT_RECORD_CLEAR] = "DELETE FROM record WHERE zone = ?1",
     [STATEMENT_LOG_ADD] =
         "INSERT INTO event (zone, number, at, severity, code, text) VALUES (?1, "

@@ -20,7 +20,8 @@ enum column {
     PUBLISHED_AT,
     CHECKED_AT,
     EXPIRES_AT,
-    PROBLEM
+    PROBLEM,
+    STAMP
 };
 
 static int read_name(sqlite3_stmt *row, struct registry_zone *zone)
@@ -33,12 +34,13 @@ static int read_name(sqlite3_stmt *row, struct registry_zone *zone)
     return BASE_OK;
 }
 
-static void read_source(sqlite3_stmt *row, struct registry_zone *zone)
+/* A short text into its field; what does not fit is cut. */
+static void read_text(sqlite3_stmt *row, int column, char *out, size_t size)
 {
-    const char *source = (const char *)sqlite3_column_text(row, SOURCE);
-    size_t length = source != NULL ? strnlen(source, sizeof(zone->source) - 1) : 0;
-    memcpy(zone->source, source != NULL ? source : "", length);
-    zone->source[length] = '\0';
+    const char *text = (const char *)sqlite3_column_text(row, column);
+    size_t length = text != NULL ? strnlen(text, size - 1) : 0;
+    memcpy(out, text != NULL ? text : "", length);
+    out[length] = '\0';
 }
 
 /* Texts are SQLite's, until the next step. */
@@ -62,7 +64,8 @@ static int read_zone(sqlite3_stmt *row, struct registry_zone *zone)
     if ((zone->detail == NULL && sqlite3_column_type(row, DETAIL) != SQLITE_NULL) ||
         (zone->problem == NULL && sqlite3_column_type(row, PROBLEM) != SQLITE_NULL))
         return BASE_ENOMEM;
-    read_source(row, zone);
+    read_text(row, SOURCE, zone->source, sizeof(zone->source));
+    read_text(row, STAMP, zone->stamp, sizeof(zone->stamp));
     return read_name(row, zone);
 }
 
@@ -201,6 +204,7 @@ int registry_published(struct registry *registry, const struct registry_publishe
         sqlite3_bind_int(statement, 6, published->source_known);
         sqlite3_bind_int64(statement, 7, (int64_t)published->edition);
         sqlite3_bind_int64(statement, 8, published->at);
+        registry_bind_text(statement, 9, published->stamp);
         error = registry_run(registry, statement);
     }
     return registry_leave(registry, error);

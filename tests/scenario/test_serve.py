@@ -62,7 +62,8 @@ def free_port():
 class Server(Daemon):
     def __init__(self, place, *options, port=None):
         self.port = port or free_port()
-        super().__init__(place, "--listen", f"127.0.0.1@{self.port}", *options)
+        super().__init__(place, "--listen", f"127.0.0.1@{self.port}", "--export",
+                         place / "data/signed", *options)
         self.wait_log(f"answering on 127.0.0.1@{self.port}")
 
     def ask(self, name, kind, tcp=True, **options):
@@ -175,7 +176,7 @@ def test_answers_validate(place, start, denial):
     for zone in zones:
         server.wait_log(f"{zone}.: published serial")
         keys = keys_of(server, zone)
-        signed = read_zone(server.signed(zone), zone)
+        signed = read_zone(server.wait_signed(zone), zone)
         cuts = [n for n, node in signed.nodes.items() if n != N(zone) and node.get_rdataset(1, T.NS)]
         for name, node in signed.nodes.items():
             if any(name.is_subdomain(cut) for cut in cuts) or node.get_rdataset(1, T.NSEC3):
@@ -237,7 +238,7 @@ def test_dig_over_udp_with_cookies(place, start):
     text = dig("+dnssec", "+ignore", "+bufsize=512", "rich.example", "DNSKEY")
     assert "status: NOERROR" in text
     assert "Transfer failed" not in dig("rich.example", "AXFR")
-    assert "status: NOTIMP" in dig("+opcode=notify", "rich.example", "SOA")
+    assert "status: NOTIMP" in dig("+opcode=status", "rich.example", "SOA")
     assert "status: REFUSED" in dig("elsewhere.test", "A")
 
 
@@ -285,7 +286,6 @@ def test_killed_it_serves_at_once_what_it_had(place, start):
     server.log.unlink()
     server = start()
     assert server.serial("a.example") == serial
-    server.wait_log("a.example.: serial")
     server.wait_log("rich.example.: is not served any more")
     assert server.ask("web.rich.example", "A").rcode() == dns.rcode.REFUSED
     assert (place / "data/removed/rich.example.zone").exists()
@@ -296,7 +296,7 @@ def test_image_is_made_again(place, start, damage):
     server = start()
     server.wait_log("a.example.: published serial")
     server.wait_log("rich.example.: published serial")
-    signed = server.signed("a.example").read_bytes()
+    signed = server.wait_signed("a.example").read_bytes()
     server.end()
     image = place / "data/image/data.mdb"
     if damage == "deleted":
@@ -312,7 +312,8 @@ def test_image_is_made_again(place, start, damage):
     write_zone(place, "a.example", last=999, serial=50)
     server.log.unlink()
     server = start()
-    assert ("is made again" in server.log.read_text()) == (damage in ("head", "short"))
+    if damage in ("head", "short"):
+        server.wait_log("is made again")
     for zone in ("a.example", "rich.example"):
         server.wait(lambda: server.ask(zone, "SOA").rcode() == 0)
         assert validate(server.ask(zone, "SOA"), keys_of(server, zone)) == 1
@@ -322,7 +323,7 @@ def test_image_is_made_again(place, start, damage):
 def test_what_did_not_pass_the_gate_is_not_served(place, start):
     """The signed file was tampered with while nobody looked, the source is broken and the image gone."""
     server = start()
-    server.wait_log("a.example.: published serial")
+    server.wait_signed("a.example")
     server.end()
     path = server.signed("a.example")
     path.write_text(path.read_text().replace("192.0.2.80", "192.0.2.66"))
@@ -344,7 +345,7 @@ def test_transfer_is_the_signed_file(place, start):
     server = start()
     server.wait_log("rich.example.: published serial")
     zone = transfer(server, "rich.example")
-    assert content(zone) == content(read_zone(server.signed("rich.example"), "rich.example"))
+    assert content(zone) == content(read_zone(server.wait_signed("rich.example"), "rich.example"))
     server.wait_log("was transferred to 127.0.0.1")
     # The case of the question is not that of the owners.
     query = dns.message.make_query("RICH.eXample", "AXFR")
@@ -363,13 +364,6 @@ def test_transfer_is_the_signed_file(place, start):
         assert len(response.answer) == 1 and response.answer[0][0].serial == serial
     query = dns.message.make_query("nowhere.example", "AXFR")
     assert exchange(server, query).rcode() == dns.rcode.NOTAUTH
-
-
-def test_transfer_is_refused_to_others(place, start):
-    server = start("--allow-transfer", "192.0.2.0/24", "--allow-transfer", "2001:db8::/32")
-    server.wait_log("rich.example.: published serial")
-    query = dns.message.make_query("rich.example", "AXFR")
-    assert exchange(server, query).rcode() == dns.rcode.REFUSED
 
 
 def receive(line):

@@ -1,0 +1,386 @@
+/* A version from a change of the published one: see internal.h. */
+#include "control/internal.h"
+
+#include "base/error.h"
+#include "validate/delta.h"
+#include "zone/check.h"
+#include "zone/diff.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- who may change what (the rules of a zone, the first that fits decides) --- */
+
+struct asker {
+    const struct config_template *as;
+    const struct serve_link_head *head;
+};
+
+static bool is_who(const struct config_match *match, const struct serve_link_head *head)
+{
+    struct config_acl acl = {.matches = match, .count = 1};
+    return config_acl_allows(&acl, &head->peer, head->key[0] != 0 ? head->key : NULL,
+                             head->identity[0] != 0 ? head->identity : NULL);
+}
+
+static bool is_below(const uint8_t *name, const uint8_t *top)
+{
+    unsigned labels = dns_name_labels(name), top_labels = dns_name_labels(top);
+    return labels >= top_labels && dns_name_equal(dns_name_parent(name, labels - top_labels), top);
+}
+
+static bool has_type(const struct config_update_rule *rule, uint16_t type)
+{
+    for (size_t i = 0; i < rule->type_count; i++) {
+        if (rule->types[i] == type)
+            return true;
+    }
+    return rule->type_count == 0;
+}
+
+static bool in_scope(const struct config_update_rule *rule, const uint8_t *name)
+{
+    switch (rule->scope) {
+    case CONFIG_SCOPE_NAME:
+        return dns_name_equal(name, rule->name);
+    case CONFIG_SCOPE_BELOW:
+        return is_below(name, rule->name);
+    default:
+        return true;
+    }
+}
+
+static bool allows(void *context, const uint8_t *name, uint16_t type)
+{
+    const struct asker *asker = context;
+    for (size_t i = 0; i < asker->as->update_count; i++) {
+        const struct config_update_rule *rule = &asker->as->update[i];
+        if (has_type(rule, type) && in_scope(rule, name) && is_who(&rule->who, asker->head))
+            return rule->grant;
+    }
+    return false;
+}
+
+/* --- from changes to edits --- */
+
+static void judge_update(struct control_job *job, struct control_change *change,
+                         const struct zone_view *view)
+{
+    struct asker asker = {job->zone->as, &change->head};
+    struct source_update_request request = {.message = change->message,
+                                            .length = change->length,
+                                            .view = view,
+                                            .allows = allows,
+                                            .context = &asker};
+    struct source_update_result result;
+    int error = source_update(&request, &job->edits, &result);
+    change->rcode = error == BASE_OK ? result.rcode : DNS_RCODE_SERVFAIL;
+    snprintf(change->why, sizeof(change->why), "%s",
+             error == BASE_OK ? result.why : base_strerror(error));
+}
+
+static int judge_api(struct control_job *job, struct control_change *change,
+                     const struct zone_view *view)
+{
+    static const enum source_change_kind kinds[] = {
+        [API_ADD] = SOURCE_ADD, [API_DELETE] = SOURCE_DELETE, [API_SET] = SOURCE_SET};
+    const struct api_change *asked = &change->request->change;
+    struct source_change *items = calloc(asked->count, sizeof(*items));
+    if (items == NULL)
+        return BASE_ENOMEM;
+    for (size_t i = 0; i < asked->count; i++) {
+        const struct api_edit *edit = &asked->edits[i];
+        items[i] = (struct source_change){.kind = kinds[edit->action],
+                                          .owner = edit->owner,
+                                          .rdata = edit->rdata,
+                                          .ttl = edit->ttl,
+                                          .type = edit->type,
+                                          .length = edit->length};
+    }
+    int error = source_change(view, items, asked->count, &job->edits, &change->findings);
+    free(items);
+    return error;
+}
+
+static int judge(struct control_job *job, struct control_change *change,
+                 const struct zone_view *view)
+{
+    if (change->kind == CONTROL_UPDATE) {
+        judge_update(job, change, view);
+        return BASE_OK;
+    }
+    return judge_api(job, change, view);
+}
+
+/* --- what a change does, for the one who asked --- */
+
+struct difference {
+    json_t *removed, *added;
+};
+
+static int note_difference(void *context, enum zone_change kind, const uint8_t *owner,
+                           const struct dns_rr *rr)
+{
+    struct difference *difference = context;
+    json_t *record = api_record(owner, rr->ttl, rr->type, rr->rdata, rr->length);
+    json_t *list = kind == ZONE_REMOVED ? difference->removed : difference->added;
+    return record != NULL && json_array_append_new(list, record) == 0 ? BASE_OK : BASE_ENOMEM;
+}
+
+static void tell_difference(struct control_job *job, const struct zone *from, const struct zone *to)
+{
+    struct control_change *change = job->changes;
+    if (change == NULL || change->kind != CONTROL_API_CHANGE)
+        return;
+    struct difference difference = {json_array(), json_array()};
+    struct zone_diff_options options = {.ignore_dnssec = true, .ignore_serial = true};
+    zone_diff(from, to, &options, note_difference, &difference);
+    change->removed = difference.removed;
+    change->added = difference.added;
+}
+
+/* --- signing it --- */
+
+static int sign(struct control_job *job, struct control_worker *worker,
+                const struct zone_view *view)
+{
+    struct keys_client *client;
+    struct crypto_keydir keys;
+    int error = control_worker_keys(worker, &client);
+    if (error == BASE_OK)
+        error = keys_client_provide(client, job->name, &job->policy->sign, job->now, &job->findings,
+                                    &keys, &job->keys_made);
+    if (error != BASE_OK) {
+        if (error == BASE_ENOENT)
+            control_worker_lost_keys(worker);
+        return error;
+    }
+    struct sign_edit *edits = calloc(job->edits.count + 1, sizeof(*edits));
+    for (size_t i = 0; edits != NULL && i < job->edits.count; i++) {
+        const struct source_edit *from = &job->edits.items[i];
+        edits[i] = (struct sign_edit){.owner = from->owner,
+                                      .rdata = from->rdata,
+                                      .ttl = from->ttl,
+                                      .type = from->type,
+                                      .length = from->length,
+                                      .add = from->add};
+    }
+    struct sign_delta_request request = {.view = view,
+                                         .edits = edits,
+                                         .edit_count = job->edits.count,
+                                         .policy = &job->policy->sign,
+                                         .keys = keys.keys,
+                                         .key_count = keys.count,
+                                         .now = job->now};
+    struct sign_delta_result result;
+    error = edits != NULL ? sign_delta(&request, &job->findings, &result) : BASE_ENOMEM;
+    free(edits);
+    crypto_keydir_free(&keys);
+    if (error == BASE_ENOENT)
+        control_worker_lost_keys(worker);
+    if (error != BASE_OK)
+        return error;
+    job->delta = result.delta;
+    job->has_delta = true;
+    job->is_signed = true;
+    job->serial = result.serial;
+    job->signatures_made = result.signatures_made;
+    job->signatures_kept = result.signatures_kept;
+    if (result.earliest_expiry != 0 &&
+        (job->earliest_expiry == 0 || result.earliest_expiry < job->earliest_expiry))
+        job->earliest_expiry = result.earliest_expiry;
+    job->outcome = result.nothing ? CONTROL_CURRENT : CONTROL_PUBLISHED;
+    if (!result.nothing) {
+        job->names += job->delta.after->node_count - job->delta.before->node_count;
+        job->records += job->delta.after->rr_count - job->delta.before->rr_count;
+    }
+    return BASE_OK;
+}
+
+static const char *objection(struct control_job *job, const struct zone_view *view,
+                             struct base_findings *verdict)
+{
+    struct validate_zone_options options = {
+        .now = job->now, .threads = 1, .refuse_collisions = true};
+    struct validate_delta_result result;
+    int error = validate_delta(view, &job->delta, &options, verdict, &result);
+    if (error != BASE_OK)
+        return base_strerror(error);
+    if (base_findings_bad(verdict))
+        return "the independent verifier rejects what should be published";
+    if (job->next_resign != 0 && result.earliest_expiry != 0 &&
+        result.earliest_expiry <= job->next_resign)
+        return "a signature expires before it would be made anew";
+    return NULL;
+}
+
+static bool passes_gate(struct control_job *job, const struct zone_view *view)
+{
+    struct base_findings verdict;
+    base_findings_init(&verdict, 20);
+    const char *why_not = objection(job, view, &verdict);
+    if (why_not != NULL) {
+        control_job_report(job, GATE_REFUSED, NULL, "%s", why_not);
+        base_findings_absorb(&job->findings, &verdict);
+    }
+    base_findings_free(&verdict);
+    return why_not == NULL;
+}
+
+static bool dry(const struct control_job *job)
+{
+    return job->changes != NULL && job->changes->kind == CONTROL_API_CHANGE &&
+           job->changes->dry_run;
+}
+
+/* The whole zone with the edits in it, where a change alone cannot be signed. */
+static bool publish_whole(struct control_job *job, struct control_worker *worker)
+{
+    struct zone *content = NULL;
+    int error = control_load_published(job, worker, &job->previous);
+    if (error == BASE_OK && job->previous == NULL)
+        error = BASE_ENOENT;
+    if (error == BASE_OK)
+        error = control_apply(job->previous, &job->edits, job->threads, &job->findings, &content);
+    if (error != BASE_OK) {
+        control_job_report(job, SYSTEM_FAILED, NULL, "the change could not be made: %s",
+                           base_strerror(error));
+        return false;
+    }
+    bool write = control_whole_publish(job, worker, content);
+    if (write)
+        tell_difference(job, job->previous, job->result);
+    return write && !dry(job);
+}
+
+static bool publish_change(struct control_job *job, struct control_worker *worker,
+                           const struct zone_view *view)
+{
+    int error = sign(job, worker, view);
+    if (error == BASE_ELIMIT || error == BASE_EUNSUPPORTED)
+        return publish_whole(job, worker);
+    if (error != BASE_OK) {
+        if (error == BASE_ENOENT)
+            control_job_report(job, KEYS_GONE, NULL, "the key process did not answer");
+        else if (!base_findings_bad(&job->findings))
+            control_job_report(job, SYSTEM_FAILED, NULL, "%s", base_strerror(error));
+        job->outcome = error == BASE_EREFUSED ? CONTROL_REFUSED : CONTROL_FAILED;
+        return false;
+    }
+    if (job->outcome == CONTROL_CURRENT)
+        return false;
+    if (!passes_gate(job, view)) {
+        job->outcome = CONTROL_REFUSED;
+        return false;
+    }
+    tell_difference(job, job->delta.before, job->delta.after);
+    if (job->delta.after->soa != NULL) {
+        job->soa_ttl = job->delta.after->soa->ttl;
+        job->soa_length = job->delta.after->soa->length;
+        memcpy(job->soa, job->delta.after->soa->rdata, job->soa_length);
+    }
+    return !dry(job);
+}
+
+/* The edits that a primary's difference is made of. */
+static void take_fetched(struct control_job *job)
+{
+    job->edits = job->fetched->edits;
+    job->has_edits = true;
+    job->fetched->has_edits = false;
+    job->source_known = true;
+    job->source_serial = job->fetched->serial;
+}
+
+static int gather(struct control_job *job, const struct zone_view *view)
+{
+    if (job->fetched != NULL) {
+        take_fetched(job);
+        return BASE_OK;
+    }
+    int error = source_edits_init(&job->edits);
+    if (error != BASE_OK)
+        return error;
+    job->has_edits = true;
+    for (struct control_change *change = job->changes; change != NULL && error == BASE_OK;
+         change = change->next)
+        error = judge(job, change, view);
+    return error;
+}
+
+/* A zone that has never been published: its first records. */
+static bool publish_first(struct control_job *job, struct control_worker *worker)
+{
+    struct zone *base = NULL, *content = NULL;
+    struct zone_view view;
+    int error =
+        registry_load(job->control->registry, job->name, 1, &job->findings, &base, &job->edition);
+    if (error == BASE_ENOENT)
+        error = control_empty_zone(job->name, &base);
+    if (error == BASE_OK) {
+        zone_view_of(base, &view);
+        error = gather(job, &view);
+    }
+    if (error == BASE_OK)
+        error = control_apply(base, &job->edits, 1, &job->findings, &content);
+    if (error == BASE_OK) {
+        struct zone_check_options options = {.threads = 1,
+                                             .refresh_margin = job->policy->sign.refresh};
+        error = zone_check(content, &options, &job->findings);
+        if (error == BASE_OK && base_findings_bad(&job->findings))
+            error = BASE_EREFUSED;
+    }
+    bool write = false;
+    if (error == BASE_OK) {
+        tell_difference(job, base, content);
+        write = control_whole_publish(job, worker, zone_hold(content)) && !dry(job);
+    } else {
+        job->outcome = error == BASE_EREFUSED ? CONTROL_REFUSED : CONTROL_FAILED;
+        if (error != BASE_EREFUSED)
+            control_job_report(job, SYSTEM_FAILED, NULL, "%s", base_strerror(error));
+    }
+    zone_release(base);
+    zone_release(content);
+    return write;
+}
+
+bool control_change_run(struct control_task *task, struct control_worker *worker)
+{
+    struct control_job *job = (struct control_job *)task;
+    struct image_reader *reader;
+    struct image_zone held;
+    struct zone_view view;
+    job->outcome = CONTROL_FAILED;
+    int error = control_worker_reader(worker, &reader);
+    if (error == BASE_OK)
+        error = image_zone_get(reader, job->name, &held);
+    if (error == BASE_ENOENT && job->source == CONFIG_EDITS)
+        return publish_first(job, worker);
+    if (error != BASE_OK) {
+        control_job_report(job, IMAGE_UNREADABLE, NULL,
+                           "the published version cannot be read from the image: %s",
+                           base_strerror(error));
+        return false;
+    }
+    image_view(reader, &held, &view);
+    job->serial = held.serial;
+    job->next_resign = held.next_resign;
+    job->earliest_expiry = held.earliest_expiry;
+    job->names = held.nodes;
+    job->records = held.records;
+    job->is_signed = held.denial != IMAGE_UNSIGNED;
+    error = gather(job, &view);
+    if (error == BASE_EREFUSED) {
+        job->outcome = CONTROL_REFUSED;
+        return false;
+    }
+    if (error != BASE_OK) {
+        control_job_report(job, SYSTEM_FAILED, NULL, "%s", base_strerror(error));
+        return false;
+    }
+    if (job->edits.count == 0) {
+        job->outcome = CONTROL_CURRENT;
+        return false;
+    }
+    return job->policy->signs ? publish_change(job, worker, &view) : publish_whole(job, worker);
+}

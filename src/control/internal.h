@@ -1,0 +1,428 @@
+/*
+ * What the files of the control process share.
+ *
+ *   control.c    start, loop, end
+ *   pool.c       workers, the writer's queue, and the way back into the loop
+ *   table.c      the zones, in canonical order
+ *   schedule.c   what is due, and which job does it
+ *   whole.c      a job that makes a version from all of a zone's content
+ *   change.c     a job that makes a version from a change of the published one
+ *   writer.c     commits: registry first, then image, many zones at once
+ *   directory.c  zones of directories
+ *   primary.c    zones of primaries: refresh, retry, expire; telling secondaries
+ *   catalog.c    catalog zones, consumed and produced
+ *   link.c       UPDATE and NOTIFY from the serve process
+ *   peers.c      channels to the other processes
+ *   backend.c    the API's operations (and backend_*.c)
+ *
+ * A zone's state is the loop's. A job takes what it needs along, and brings back what it found.
+ */
+#ifndef CONTROL_INTERNAL_H
+#define CONTROL_INTERNAL_H
+
+#include "api/api.h"
+#include "control/control.h"
+#include "image/image.h"
+#include "keys/client.h"
+#include "process/channel.h"
+#include "registry/registry.h"
+#include "serve/link.h"
+#include "sign/delta.h"
+#include "source/catalog.h"
+#include "source/directory.h"
+#include "source/fetch.h"
+#include "source/update.h"
+
+#include <pthread.h>
+#include <uv.h>
+
+/* After a failure that is not the source's fault (a full disk, no memory, the key process gone) a
+ * zone is tried again after so many seconds: few at first. */
+#define CONTROL_RETRY_FIRST 2
+#define CONTROL_RETRY_MOST  300
+/* UPDATEs of one zone that wait, and that one job takes together. */
+#define CONTROL_CHANGES_MAX 1000
+#define CONTROL_BATCH_MAX   128
+
+/* --- pool.c --- */
+
+struct control;
+struct control_worker {
+    struct control *control;
+    pthread_t thread;
+    struct keys_client *keys;    /* NULL: to be connected */
+    struct image_reader *reader; /* released between tasks */
+};
+
+/* Something that runs in a worker (or the writer), and then comes back into the loop. */
+struct control_task {
+    struct control_task *next;
+    /* In a worker. True: the writer takes it next; else it is done. */
+    bool (*run)(struct control_task *task, struct control_worker *worker);
+    /* In the writer; NULL: nothing. What goes into the registry, and what into the image. */
+    int (*record)(struct control_task *task);
+    int (*store)(struct control_task *task);
+    /* In the loop. Frees the task. */
+    void (*done)(struct control_task *task);
+    int error;    /* of the writer */
+    bool counted; /* in pool.out */
+};
+
+struct control_queue {
+    struct control_task *first, **last;
+    size_t length;
+};
+
+struct control_pool {
+    struct control *control;
+    pthread_mutex_t lock;
+    pthread_cond_t work, write;
+    struct control_queue tasks, writes, finished;
+    struct control_worker *workers;
+    unsigned count;
+    pthread_t writer;
+    bool writer_runs;
+    bool ending;
+    uv_async_t wake;
+    unsigned out; /* tasks that are not back yet; the loop's */
+};
+
+int control_pool_start(struct control *control, unsigned workers);
+/* Lets what is under way come back, then ends the threads. */
+void control_pool_stop(struct control *control);
+/* From the loop: to a worker, or straight to the writer. */
+void control_pool_run(struct control *control, struct control_task *task);
+void control_pool_write(struct control *control, struct control_task *task);
+/* Any thread: calls task->done in the loop. */
+void control_pool_post(struct control *control, struct control_task *task);
+/* Runs in the writer: takes all that waits. Implemented by writer.c. */
+void control_writer_commit(struct control *control, struct control_task *tasks);
+/* The worker's client of the key process, connected if need be. BASE_ENOENT: it is not there. */
+int control_worker_keys(struct control_worker *worker, struct keys_client **out);
+void control_worker_lost_keys(struct control_worker *worker);
+/* The worker's reader, at the latest commit. */
+int control_worker_reader(struct control_worker *worker, struct image_reader **out);
+
+/* --- zones --- */
+
+enum control_origin {
+    CONTROL_OF_DIRECTORY,
+    CONTROL_OF_CONFIG,
+    CONTROL_OF_API,
+    CONTROL_OF_CATALOG,  /* a member of a consumed catalog */
+    CONTROL_OF_PRODUCED, /* a catalog that we make */
+};
+
+struct control_change;
+struct control_waiter;
+
+struct control_zone {
+    struct control *control;
+    const struct config_template *as;
+    struct config_template own_template; /* of a zone of the API with a policy of its own */
+    uint64_t template;
+    uint8_t origin; /* enum control_origin */
+    uint8_t source; /* enum config_source */
+    uint16_t place; /* index of the directory or catalog */
+    /* file */
+    char *file; /* owned; of EDITS: what it begins with */
+    struct source_fingerprint fingerprint;
+    /* primaries: as configured, in the form of the fetcher; owned */
+    struct source_server *servers;
+    size_t server_count;
+    uint32_t refresh, retry, expire; /* of the SOA of the primary; 0: not known yet */
+    base_time refresh_due;           /* 0: not */
+    base_time checked_at, expires_at;
+    bool refreshing;     /* a fetch is under way */
+    bool refresh_again;  /* NOTIFY came meanwhile */
+    bool whole_transfer; /* the next fetch is an AXFR */
+    bool expired;
+    struct control_fetched *fetched; /* came, waits for its job */
+    /* what is published */
+    bool published;
+    bool in_image;
+    bool serial_known; /* `serial` was published, if not by this image */
+    bool is_signed;
+    uint32_t serial;
+    uint32_t source_serial;
+    bool source_known;
+    uint64_t edition, published_edition;
+    uint64_t names, records;
+    base_time published_at, next_resign, earliest_expiry;
+    char stamp[80]; /* what the source and the policy were when it was published */
+    /* work */
+    base_time due;  /* when to work on it without a change; 0: never */
+    bool changed;   /* the source is to be read */
+    bool busy;      /* a job runs */
+    bool gone;      /* is to be forgotten */
+    bool seen;      /* by the look that is under way */
+    bool last_good; /* the source is unusable */
+    bool stale;     /* what is published may not be what the source says: read it when due */
+    bool listed;    /* in the list of what is due */
+    bool urgent;    /* in the list of what goes before that */
+    struct control_zone *urgent_next;
+    bool exporting; /* the signed file is to be written */
+    bool conflict_told;
+    unsigned failures;
+    bool refused;                   /* the last version that was made from the source */
+    struct control_waiter *waiters; /* replies for when the work is over */
+    struct control_change *changes, **changes_last;
+    size_t change_count;
+    size_t solo; /* so many changes are taken one by one */
+    /* what stands against it */
+    char *problem; /* JSON array of findings; NULL: none */
+    unsigned problems;
+    uint8_t name[]; /* wire, lower case */
+};
+
+struct control_table {
+    struct control_zone **zones; /* canonical order */
+    size_t count, capacity;
+};
+struct control_zone *control_table_find(const struct control_table *table, const uint8_t *name);
+/* A new zone; NULL: no memory, or it is there already. */
+struct control_zone *control_table_add(struct control *control, const uint8_t *name);
+void control_table_remove(struct control *control, struct control_zone *zone); /* frees it */
+void control_table_free(struct control *control);
+
+/* --- changes that wait for a zone --- */
+
+enum control_change_kind { CONTROL_UPDATE, CONTROL_API_CHANGE };
+struct control_change {
+    struct control_change *next;
+    enum control_change_kind kind;
+    /* UPDATE */
+    uint64_t id; /* of the link's message */
+    struct serve_link_head head;
+    uint8_t *message; /* owned */
+    size_t length;
+    const uint8_t *zone;        /* the zone's name; NULL: none was found */
+    uint16_t rcode, error_code; /* out; the extended error (RFC 8914) */
+    char why[256];
+    /* API */
+    const struct api_request *request;
+    bool dry_run;
+    json_t *removed, *added;       /* out */
+    struct base_findings findings; /* out */
+};
+struct control_change *control_change_new(enum control_change_kind kind);
+void control_change_free(struct control_change *change);
+
+/* --- what a fetch brought --- */
+
+struct control_fetched {
+    struct zone *zone;         /* whole, or NULL */
+    struct source_edits edits; /* else these */
+    bool has_edits;
+    uint8_t soa[DNS_NAME_MAX * 2 + 20];
+    size_t soa_length;
+    uint32_t soa_ttl;
+    uint32_t serial;
+};
+void control_fetched_free(struct control_fetched *fetched); /* NULL allowed */
+
+/* --- jobs --- */
+
+enum control_outcome {
+    CONTROL_PUBLISHED, /* there is a new version */
+    CONTROL_CURRENT,   /* what is published is right */
+    CONTROL_REFUSED,   /* findings say why; what is published stays */
+    CONTROL_FAILED,    /* likewise, but it may pass when tried again */
+};
+
+struct control_job {
+    struct control_task task;
+    struct control *control;
+    struct control_zone *zone; /* the loop's: not looked at by workers */
+    /* in */
+    uint8_t name[DNS_NAME_MAX];
+    enum config_source source;
+    const struct config_policy *policy;
+    uint64_t template;
+    char *file;                      /* owned; NULL: none, or gone */
+    struct zone *made;               /* content that we made (a produced catalog); owned */
+    struct control_fetched *fetched; /* owned */
+    struct control_change *changes;  /* owned */
+    bool use_published;              /* content is what is published */
+    bool begin;        /* EDITS: nothing is in the registry yet, `file` is what it begins with */
+    bool serial_known; /* published before: the new one must be greater */
+    uint32_t serial_before;
+    base_time now;
+    unsigned threads;
+    bool export;
+    /* out */
+    enum control_outcome outcome;
+    bool last_good;
+    bool from_export;               /* `previous` is the exported file; the image has none */
+    struct zone *previous, *result; /* whole */
+    struct zone_delta delta;        /* or a change */
+    bool has_delta;
+    struct source_edits edits;
+    bool has_edits;
+    bool replace; /* EDITS: `content` goes into the registry */
+    struct zone *content;
+    base_time next_resign, earliest_expiry;
+    uint32_t serial, source_serial;
+    bool source_known, is_signed;
+    uint64_t edition;
+    size_t names, records, signatures_made, signatures_kept, keys_made;
+    uint32_t refresh, retry, expire, soa_ttl;
+    uint8_t soa[DNS_NAME_MAX * 2 + 20]; /* of what is published: for NOTIFY */
+    size_t soa_length;
+    char stamp[80];
+    struct base_findings findings;
+};
+
+struct control_job *control_job_new(struct control_zone *zone);
+void control_job_free(struct control_job *job);
+void control_job_report(struct control_job *job, enum base_finding_code code, const char *file,
+                        const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* A version is there: SOA, counts, times of it into the job. */
+void control_job_describe(struct control_job *job, const struct zone *version);
+bool control_whole_run(struct control_task *task, struct control_worker *worker);
+/* What the writer does for a job. */
+int control_job_record(struct control_task *task);
+int control_job_store(struct control_task *task);
+bool control_change_run(struct control_task *task, struct control_worker *worker);
+/* From content (which is taken over) to what the writer needs. */
+bool control_whole_publish(struct control_job *job, struct control_worker *worker,
+                           struct zone *content);
+/* The published version; NULL in *out when there is none. */
+int control_load_published(struct control_job *job, struct control_worker *worker,
+                           struct zone **out);
+/* A zone with edits applied; DNSSEC records of the base are kept. */
+int control_apply(struct zone *base, const struct source_edits *edits, unsigned threads,
+                  struct base_findings *findings, struct zone **out);
+
+/* Takes a zone out of the image, and out of the registry too when it is to be forgotten. */
+int control_remove_start(struct control *control, const uint8_t *name, bool forget);
+/* Writes down in the registry what stands against a zone, and what happened. */
+int control_note_start(struct control *control, const uint8_t *name, const char *problem,
+                       bool problem_changed, const struct registry_event *event);
+
+/* --- the process --- */
+
+struct control {
+    const struct control_options *options;
+    const struct config *config;
+    const struct base_log *log;
+    struct image *image;
+    dev_t image_device; /* of its file */
+    ino_t image_inode;
+    bool image_is_new;
+    char *image_directory, *signed_directory, *removed_directory;
+    struct registry *registry;
+    struct source_fetcher *fetcher;
+    struct source_server *remotes; /* those of the configuration, in its order */
+    unsigned fetches;              /* under way */
+    struct api *api;
+    struct control_table table;
+    struct control_pool pool;
+    struct control_zone **due;
+    size_t due_count, due_next;
+    struct control_zone *urgent, **urgent_last;
+    char *keys_directory; /* for messages */
+    base_time next;       /* when the first of the others is due */
+    unsigned jobs;        /* that run */
+    bool stopping;
+    bool first_look_over;
+    bool told_ready;
+    size_t refused;             /* jobs; for `once` */
+    bool unlisted;              /* a directory could not be read; for `once` */
+    unsigned looks;             /* looks at directories under way */
+    bool *looking, *look_again; /* by directory */
+    bool accept_removal;        /* an empty directory is meant: asked for by reload */
+    bool members_changed;       /* produced catalogs are to be made anew */
+    base_time members_due;
+    uv_loop_t loop;
+    bool loop_open;
+    int exit_code;
+    struct image_reader *start_reader; /* of the loop's thread */
+    void (*on_api_timer)(uv_timer_t *timer);
+    uv_timer_t timer, api_timer;
+    uv_poll_t api_poll;
+    uv_fs_event_t *watches;
+    uv_signal_t signals[2];
+    uv_poll_t supervisor_poll, *serve_poll;
+    int serve;        /* channel to the serve process; -1: none */
+    uint8_t *message; /* PROCESS_MESSAGE_MAX, for what peers say */
+    pthread_mutex_t keys_lock;
+    int keys; /* channel to the key process; under keys_lock */
+    /* counted for metrics */
+    uint64_t published_total, refused_total, gate_refused_total, signatures_total, updates_total,
+        updates_refused_total, notifies_total, fetches_total, fetches_failed_total, removed_total;
+    base_time started;
+    uint64_t asked;                 /* ids of messages to serve */
+    struct control_scrape *scrapes; /* metrics that wait for what serve has counted */
+    uv_timer_t scrape_timer;
+};
+
+#define CONTROL_LOG(control, level, ...)                                                           \
+    base_log((control)->log, base_clock_now(), BASE_LOG_##level, __VA_ARGS__)
+
+/* export.c: signed zone files */
+char *control_zone_path(const char *directory, const uint8_t *zone, const char *ending);
+void control_export_retire(struct control *control, const uint8_t *name); /* the file goes aside */
+void control_export(struct control_zone *zone, struct zone *version);     /* NULL: as published */
+
+/* schedule.c */
+void control_collect_due(struct control *control);
+void control_schedule(struct control *control, uint64_t milliseconds);
+void control_zone_urgent(struct control_zone *zone); /* goes before all that is merely due */
+void control_run_due(struct control *control);
+void control_zone_add_change(struct control_zone *zone, struct control_change *change);
+/* Its source is gone: what is published goes away, the zone is forgotten. */
+void control_zone_retire(struct control_zone *zone);
+void control_zone_set_problem(struct control_zone *zone, const struct base_findings *findings);
+void control_log_event(struct control *control, const uint8_t *zone, const char *severity,
+                       const char *code, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* directory.c */
+int control_directories_start(struct control *control);
+void control_directory_look(struct control *control, size_t index);
+void control_first_look_done(struct control *control); /* control.c */
+/* primary.c */
+int control_zone_servers(struct control_zone *zone, const struct config_remote *const *remotes,
+                         size_t count);
+void control_refresh(struct control_zone *zone);
+void control_checked_start(struct control *control, const struct control_zone *zone);
+void control_primary_done(struct control_zone *zone, struct control_job *job);
+void control_notify_secondaries(struct control_zone *zone, const struct control_job *job);
+/* catalog.c */
+void control_catalog_published(struct control_zone *zone);
+void control_members_changed(struct control *control);
+struct control_job *control_catalog_job(struct control_zone *zone);
+int control_catalogs_start(struct control *control);
+/* link.c */
+void control_link_message(struct control *control, const struct process_message *message);
+void control_link_answer(struct control *control, struct control_change *change);
+/* peers.c */
+int control_peers_start(struct control *control);
+void control_peers_stop(struct control *control);
+void control_stop(struct control *control);   /* control.c: ends in good order */
+void control_reload(struct control *control); /* control.c: the settings have changed */
+int control_connect_keys(struct control *control, int *fd);
+bool control_keys_there(struct control *control);
+int control_tell_serve(struct control *control, const struct process_message *message);
+/* backend.c */
+void control_backend_serve(void *context, const struct api_request *request);
+void control_waiters_done(struct control_zone *zone);
+void control_backend_counted(struct control *control, const struct process_message *message);
+void control_change_answered(struct control *control, struct control_change *change,
+                             const struct control_job *job);
+/* table.c, control.c */
+void control_look_at_files(struct control *control);
+void control_look_at_image(struct control *control);
+void control_image_damaged(struct control *control);
+void control_zone_source_seen(struct control_zone *zone);
+void control_zone_stamp(const struct control_zone *zone, char out[80]);
+int control_zone_of_api(struct control *control, const struct registry_zone *known);
+void control_api_kick(struct control *control);
+/* What the image has of a zone into the table's entry. */
+void control_zone_as_published(struct control_zone *zone);
+void control_zone_template(struct control_zone *zone, const struct config_template *as,
+                           enum config_place place, const void *name);
+int control_empty_zone(const uint8_t *apex, struct zone **out);
+
+#endif

@@ -1,0 +1,581 @@
+/* What is due, which job does it, and what comes of it: see internal.h. */
+#include "control/internal.h"
+
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A directory that the system cannot watch (a network file system) is looked at this often; and
+ * what is due by the clock is found this late at most. */
+#define POLL_MS 10000
+
+/* --- lists --- */
+
+static bool is_due(const struct control_zone *zone, base_time now)
+{
+    return !zone->busy && !zone->urgent && (zone->changed || (zone->due != 0 && zone->due <= now));
+}
+
+/* Lists what is due now, in the order of names. */
+void control_collect_due(struct control *control)
+{
+    base_time now = base_clock_now();
+    for (size_t i = control->due_next; i < control->due_count; i++) {
+        if (control->due[i] != NULL)
+            control->due[i]->listed = false;
+    }
+    free((void *)control->due);
+    control->due_count = control->due_next = 0;
+    control->next = 0;
+    control->due = calloc(control->table.count + 1, sizeof(struct control_zone *));
+    if (control->due == NULL)
+        return; /* the next look tries again */
+    for (size_t i = 0; i < control->table.count; i++) {
+        struct control_zone *zone = control->table.zones[i];
+        if (is_due(zone, now)) {
+            zone->listed = true;
+            control->due[control->due_count++] = zone;
+        } else if (!zone->busy && zone->due != 0 &&
+                   (control->next == 0 || zone->due < control->next)) {
+            control->next = zone->due;
+        }
+    }
+}
+
+void control_zone_urgent(struct control_zone *zone)
+{
+    struct control *control = zone->control;
+    if (zone->urgent)
+        return;
+    zone->urgent = true;
+    zone->urgent_next = NULL;
+    *control->urgent_last = zone;
+    control->urgent_last = &zone->urgent_next;
+}
+
+/* The next zone to work on; NULL: none. Those that are busy come again when they are not. */
+static struct control_zone *next_zone(struct control *control)
+{
+    while (control->urgent != NULL) {
+        struct control_zone *zone = control->urgent;
+        control->urgent = zone->urgent_next;
+        if (control->urgent == NULL)
+            control->urgent_last = &control->urgent;
+        zone->urgent = false;
+        if (!zone->busy)
+            return zone;
+    }
+    while (control->due_next < control->due_count) {
+        struct control_zone *zone = control->due[control->due_next++];
+        if (zone == NULL)
+            continue;
+        zone->listed = false;
+        if (!zone->busy)
+            return zone;
+    }
+    return NULL;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct control *control = timer->data;
+    control_schedule(control, POLL_MS);
+    if (!control->stopping) {
+        for (size_t i = 0; i < control->config->directory_count; i++)
+            control_directory_look(control, i);
+        control_look_at_files(control);
+        control_look_at_image(control);
+        base_time now = base_clock_now();
+        for (size_t i = 0; i < control->table.count; i++) {
+            struct control_zone *zone = control->table.zones[i];
+            if (zone->source == CONFIG_PRIMARY)
+                control_refresh(zone);
+        }
+        if (control->members_due != 0 && control->members_due <= now)
+            control_members_changed(control);
+        control_collect_due(control);
+    }
+    control_run_due(control);
+}
+
+void control_schedule(struct control *control, uint64_t milliseconds)
+{
+    uint64_t left = uv_timer_get_due_in(&control->timer);
+    if (!uv_is_active((uv_handle_t *)&control->timer) || milliseconds < left)
+        uv_timer_start(&control->timer, on_timer, milliseconds, 0);
+}
+
+/* --- which job --- */
+
+static void job_done(struct control_task *task);
+
+/* Takes changes along: one of the API, or UPDATEs up to a bound. */
+static void take_changes(struct control_zone *zone, struct control_job *job)
+{
+    size_t most = zone->solo > 0 ? 1 : CONTROL_BATCH_MAX, taken = 0;
+    struct control_change **last = &job->changes;
+    while (zone->changes != NULL && taken < most) {
+        struct control_change *change = zone->changes;
+        bool alone = change->kind == CONTROL_API_CHANGE;
+        if (alone && taken > 0)
+            break;
+        zone->changes = change->next;
+        zone->change_count--;
+        change->next = NULL;
+        *last = change;
+        last = &change->next;
+        taken++;
+        if (alone)
+            break;
+    }
+    if (zone->changes == NULL)
+        zone->changes_last = &zone->changes;
+    if (zone->solo > 0)
+        zone->solo--;
+}
+
+/* The job of a zone; NULL: there is nothing to do, or no memory. */
+static struct control_job *make_job(struct control_zone *zone)
+{
+    struct control_job *job;
+    if (zone->origin == CONTROL_OF_PRODUCED)
+        job = control_catalog_job(zone);
+    else
+        job = control_job_new(zone);
+    if (job == NULL)
+        return NULL;
+    job->task.run = control_whole_run;
+    if (zone->file != NULL)
+        job->file = strdup(zone->file);
+    if (job->made != NULL)
+        return job;
+    if (zone->fetched != NULL) {
+        job->fetched = zone->fetched;
+        zone->fetched = NULL;
+        if (job->fetched->has_edits && zone->published && job->policy->signs && !zone->changed)
+            job->task.run = control_change_run;
+        return job;
+    }
+    bool first_records = zone->source == CONFIG_EDITS && !zone->published && zone->changes != NULL;
+    if ((zone->changed || zone->stale || !zone->published) && !first_records) {
+        zone->stale = true; /* until it is done */
+        job->use_published = zone->source == CONFIG_PRIMARY;
+        return job;
+    }
+    if (zone->changes != NULL) {
+        take_changes(zone, job);
+        job->task.run = control_change_run;
+        return job;
+    }
+    job->use_published = zone->source != CONFIG_FILE || zone->last_good;
+    return job;
+}
+
+/* Starts what there is to do for a zone. */
+static void start(struct control_zone *zone, unsigned threads)
+{
+    struct control *control = zone->control;
+    if (zone->exporting && !zone->changed && zone->changes == NULL && zone->fetched == NULL) {
+        control_export(zone, NULL);
+        return;
+    }
+    bool waits = zone->source == CONFIG_PRIMARY && zone->origin != CONTROL_OF_PRODUCED;
+    if (waits && !zone->published && zone->fetched == NULL) {
+        zone->changed = false;
+        zone->due = 0;
+        return; /* waits for its primary */
+    }
+    struct control_job *job = make_job(zone);
+    if (job == NULL) {
+        zone->due = base_clock_now() + CONTROL_RETRY_FIRST;
+        return;
+    }
+    job->task.record = control_job_record;
+    job->task.store = control_job_store;
+    job->task.done = job_done;
+    job->now = base_clock_now();
+    job->threads = threads;
+    zone->busy = true;
+    if (job->task.run == control_whole_run)
+        zone->changed = false;
+    control->jobs++;
+    control_pool_run(control, &job->task);
+}
+
+static bool all_done(const struct control *control)
+{
+    return control->jobs == 0 && control->fetches == 0 && control->pool.out == 0 &&
+           control->looks == 0 && control->urgent == NULL;
+}
+
+void control_run_due(struct control *control)
+{
+    if (!control_keys_there(control) && !control->stopping)
+        return; /* nothing can be signed before the key process was introduced */
+    size_t left = control->due_count - control->due_next;
+    /* One zone alone gets all cores; many get one each. */
+    unsigned threads = left + control->jobs > 1 ? 1 : control->config->threads;
+    while (!control->stopping && control->jobs < 2 * control->pool.count) {
+        struct control_zone *zone = next_zone(control);
+        if (zone == NULL)
+            break;
+        start(zone, threads);
+    }
+    if (!all_done(control))
+        return;
+    base_time now = base_clock_now();
+    if (control->stopping || (control->options->once && control->first_look_over))
+        uv_stop(&control->loop);
+    else if (control->next != 0 && control->next - now < POLL_MS / 1000)
+        control_schedule(control, control->next > now ? (uint64_t)(control->next - now) * 1000 : 0);
+}
+
+/* --- what comes of it --- */
+
+void control_log_event(struct control *control, const uint8_t *zone, const char *severity,
+                       const char *code, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    struct registry_event event = {
+        .at = base_clock_now(), .severity = severity, .code = code, .text = text};
+    control_note_start(control, zone, NULL, false, &event);
+}
+
+/* What people should know: errors and warnings; NULL: nothing. */
+static char *problem_text(const struct base_findings *findings, unsigned *count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < findings->count; i++) {
+        if (findings->items[i].severity != BASE_INFO)
+            json_array_append_new(list, api_finding(&findings->items[i]));
+    }
+    *count = (unsigned)json_array_size(list);
+    char *text = *count > 0 ? json_dumps(list, JSON_COMPACT) : NULL;
+    json_decref(list);
+    return text;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+void control_zone_set_problem(struct control_zone *zone, const struct base_findings *findings)
+{
+    unsigned count = 0;
+    char *text = findings != NULL ? problem_text(findings, &count) : NULL;
+    if (same_text(text, zone->problem)) {
+        free(text);
+        return;
+    }
+    free(zone->problem);
+    zone->problem = text;
+    zone->problems = count;
+    struct registry_event event = {.at = base_clock_now(),
+                                   .severity = "info",
+                                   .code = "zone.problem-solved",
+                                   .text = "nothing stands against it any more"};
+    for (size_t i = 0; findings != NULL && i < findings->count; i++) {
+        const struct base_finding *finding = &findings->items[i];
+        if (finding->severity == BASE_INFO)
+            continue;
+        event.severity = base_severity_name(finding->severity);
+        event.code = base_finding_info(finding->code)->code;
+        event.text = finding->message;
+        if (finding->severity == BASE_ERROR)
+            break;
+    }
+    control_note_start(zone->control, zone->name, zone->problem, true, &event);
+}
+
+static void log_outcome(struct control *control, const struct control_job *job)
+{
+    char name[DNS_NAME_TEXT], next[BASE_TIME_TEXT] = "a change";
+    dns_name_text(name, job->name);
+    if (job->next_resign != 0)
+        base_time_iso(job->next_resign, next);
+    for (size_t i = 0; i < job->findings.count; i++) {
+        /* What is published goes through the signer again without its signatures: no news. */
+        bool own = (job->use_published || job->last_good) &&
+                   job->findings.items[i].code == SIGN_DNSSEC_DROPPED;
+        if (!own)
+            base_log_finding(control->log, base_clock_now(), &job->findings.items[i]);
+    }
+    if (job->keys_made > 0) {
+        char *keys = control_zone_path(control->keys_directory, job->name, "");
+        CONTROL_LOG(control, INFO,
+                    "%s: made %zu new key%s; for the parent: kenter key ds %s --keys %s", name,
+                    job->keys_made, job->keys_made == 1 ? "" : "s", name, keys != NULL ? keys : "");
+        free(keys);
+    }
+    switch (job->outcome) {
+    case CONTROL_PUBLISHED:
+        CONTROL_LOG(control, INFO,
+                    "%s: published serial %u: %zu names, %zu signatures made, %zu kept; next "
+                    "re-sign %s",
+                    name, job->serial, job->names, job->signatures_made, job->signatures_kept,
+                    next);
+        break;
+    case CONTROL_CURRENT:
+        if (job->changes == NULL)
+            CONTROL_LOG(control, INFO, "%s: serial %u is current; next re-sign %s", name,
+                        job->serial, next);
+        break;
+    default:
+        CONTROL_LOG(control, ERROR, "%s: nothing new was published; serial %u stays", name,
+                    job->zone->serial);
+        break;
+    }
+}
+
+static void note_published(struct control_zone *zone, const struct control_job *job)
+{
+    struct control *control = zone->control;
+    bool first = !zone->published;
+    zone->published = zone->in_image = zone->serial_known = true;
+    zone->serial = job->serial;
+    zone->source_serial = job->source_serial;
+    zone->source_known = job->source_known;
+    zone->edition = job->edition;
+    zone->published_edition = job->edition;
+    zone->is_signed = job->is_signed;
+    zone->next_resign = job->next_resign;
+    zone->earliest_expiry = job->earliest_expiry;
+    zone->names = job->names;
+    zone->records = job->records;
+    if (job->outcome == CONTROL_PUBLISHED) {
+        zone->published_at = job->now;
+        control->published_total++;
+        control->signatures_total += job->signatures_made;
+    }
+    zone->due = zone->next_resign;
+    zone->failures = 0;
+    if (!job->last_good)
+        memcpy(zone->stamp, job->stamp, sizeof(zone->stamp));
+    if (first)
+        control->members_changed = true;
+}
+
+/* After a failure that may pass, soon again; then less and less often. */
+static void try_again(struct control_zone *zone)
+{
+    base_time wait = CONTROL_RETRY_FIRST;
+    for (unsigned i = 0; i < zone->failures && wait < CONTROL_RETRY_MOST; i++)
+        wait *= 2;
+    if (wait > CONTROL_RETRY_MOST)
+        wait = CONTROL_RETRY_MOST;
+    zone->failures++;
+    base_time again = base_clock_now() + wait;
+    zone->due = again;
+    control_schedule(zone->control, (uint64_t)wait * 1000);
+}
+
+/* Changes that were refused together are taken one by one, so that one does not spoil the others.
+ */
+static bool take_apart(struct control_zone *zone, struct control_job *job)
+{
+    if (job->changes == NULL || job->changes->next == NULL ||
+        (job->outcome != CONTROL_REFUSED && job->outcome != CONTROL_FAILED))
+        return false;
+    struct control_change *last = job->changes;
+    size_t count = 1;
+    while (last->next != NULL) {
+        last = last->next;
+        count++;
+    }
+    last->next = zone->changes;
+    if (zone->changes == NULL)
+        zone->changes_last = &last->next;
+    zone->changes = job->changes;
+    zone->change_count += count;
+    zone->solo = count;
+    job->changes = NULL;
+    return true;
+}
+
+static void answer_changes(struct control *control, struct control_job *job)
+{
+    while (job->changes != NULL) {
+        struct control_change *change = job->changes;
+        job->changes = change->next;
+        if (change->kind == CONTROL_API_CHANGE) {
+            control_change_answered(control, change, job);
+        } else {
+            bool done = job->outcome == CONTROL_PUBLISHED || job->outcome == CONTROL_CURRENT;
+            if (change->rcode == DNS_RCODE_NOERROR && !done) {
+                change->rcode =
+                    job->outcome == CONTROL_REFUSED ? DNS_RCODE_REFUSED : DNS_RCODE_SERVFAIL;
+                snprintf(change->why, sizeof(change->why), "%s",
+                         job->findings.count > 0
+                             ? job->findings.items[job->findings.count - 1].message
+                             : "the change could not be published");
+            }
+            control_link_answer(control, change);
+        }
+        control_change_free(change);
+    }
+}
+
+static void writer_failed(struct control_zone *zone, struct control_job *job)
+{
+    if (job->task.error == BASE_EFORMAT)
+        control_image_damaged(zone->control);
+    job->outcome = CONTROL_FAILED;
+    control_job_report(job, SERVING_FAILED, NULL, "serial %u could not be stored: %s", job->serial,
+                       base_strerror(job->task.error));
+    /* The registry may be ahead of the image: the next version is made from it. */
+    zone->stale = true;
+}
+
+static bool was_dry(const struct control_job *job)
+{
+    return job->changes != NULL && job->changes->kind == CONTROL_API_CHANGE &&
+           job->changes->dry_run;
+}
+
+static void take_outcome(struct control_zone *zone, struct control_job *job)
+{
+    struct control *control = zone->control;
+    switch (job->outcome) {
+    case CONTROL_PUBLISHED:
+    case CONTROL_CURRENT:
+        if (job->task.run == control_whole_run)
+            zone->stale = false;
+        note_published(zone, job);
+        zone->last_good = job->last_good;
+        break;
+    case CONTROL_REFUSED:
+        if (job->task.run == control_whole_run)
+            zone->stale = false; /* waits for another source */
+        control->refused_total++;
+        zone->last_good = job->last_good;
+        zone->due = zone->next_resign;
+        break;
+    case CONTROL_FAILED:
+        try_again(zone);
+        break;
+    }
+    for (size_t i = 0; i < job->findings.count; i++) {
+        if (job->findings.items[i].code == GATE_REFUSED)
+            control->gate_refused_total++;
+    }
+    bool bad = job->outcome == CONTROL_REFUSED || job->outcome == CONTROL_FAILED;
+    if (job->changes == NULL)
+        zone->refused = bad;
+    if (bad || job->last_good)
+        control->refused++;
+    /* A change that was refused says nothing of what is published. */
+    if (job->changes == NULL || !bad)
+        control_zone_set_problem(zone, &job->findings);
+}
+
+/* What others are told of a new version. */
+static void spread(struct control_zone *zone, struct control_job *job)
+{
+    if (job->outcome == CONTROL_PUBLISHED) {
+        control_notify_secondaries(zone, job);
+        control_catalog_published(zone);
+        control_export(zone, job->result);
+    } else if (zone->exporting && job->outcome == CONTROL_CURRENT) {
+        control_export(zone, NULL);
+    }
+}
+
+static void job_done(struct control_task *task)
+{
+    struct control_job *job = (struct control_job *)task;
+    struct control_zone *zone = job->zone;
+    struct control *control = job->control;
+    control->jobs--;
+    zone->busy = false;
+    if (task->error != BASE_OK)
+        writer_failed(zone, job);
+    bool dry = was_dry(job), apart = take_apart(zone, job);
+    if (!dry && !apart) {
+        log_outcome(control, job);
+        take_outcome(zone, job);
+        if (zone->source == CONFIG_PRIMARY)
+            control_primary_done(zone, job);
+    }
+    answer_changes(control, job);
+    if (!zone->changed && zone->fetched == NULL)
+        control_waiters_done(zone);
+    if (!dry && !apart && !zone->gone)
+        spread(zone, job);
+    if (zone->gone)
+        control_zone_retire(zone);
+    else if (!zone->busy &&
+             (zone->changed || zone->fetched != NULL || (zone->changes != NULL && !zone->stale)))
+        control_zone_urgent(zone);
+    if (control->members_changed && control->members_due == 0) {
+        control->members_due = base_clock_now() + 1;
+        control_schedule(control, 1000);
+    }
+    control_job_free(job);
+}
+
+void control_zone_add_change(struct control_zone *zone, struct control_change *change)
+{
+    change->next = NULL;
+    *zone->changes_last = change;
+    zone->changes_last = &change->next;
+    zone->change_count++;
+    /* One that fails is tried when it is due, not at every change. */
+    if (zone->stale && zone->due > base_clock_now())
+        return;
+    control_zone_urgent(zone);
+    control_run_due(zone->control);
+}
+
+/* --- the end of a zone --- */
+
+void control_zone_retire(struct control_zone *zone)
+{
+    struct control *control = zone->control;
+    if (zone->busy || zone->refreshing) {
+        zone->gone = true;
+        return;
+    }
+    char name[DNS_NAME_TEXT];
+    dns_name_text(name, zone->name);
+    control_export_retire(control, zone->name);
+    if (zone->published && zone->is_signed)
+        CONTROL_LOG(control, WARNING,
+                    "%s: its %s is gone. If the parent still has a DS, have it removed before the "
+                    "name servers forget the zone",
+                    name, zone->source == CONFIG_FILE ? "file" : "source");
+    bool forget = zone->origin == CONTROL_OF_API;
+    control_log_event(control, zone->name, "warning", "zone.removed", "its source is gone");
+    if (zone->published || forget)
+        control_remove_start(control, zone->name, forget);
+    while (zone->changes != NULL) {
+        struct control_change *change = zone->changes;
+        zone->changes = change->next;
+        change->rcode = DNS_RCODE_NOTAUTH;
+        if (change->kind == CONTROL_UPDATE)
+            control_link_answer(control, change);
+        else
+            control_change_answered(control, change, NULL);
+        control_change_free(change);
+    }
+    zone->changes_last = &zone->changes;
+    control_waiters_done(zone);
+    if (zone->urgent) { /* the list is short */
+        struct control_zone **at = &control->urgent;
+        while (*at != NULL && *at != zone)
+            at = &(*at)->urgent_next;
+        if (*at == zone) {
+            *at = zone->urgent_next;
+            if (*at == NULL)
+                control->urgent_last = at;
+        }
+    }
+    control->members_changed = true;
+    control_table_remove(control, zone);
+}
