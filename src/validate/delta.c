@@ -355,6 +355,7 @@ int validate_delta(const struct zone_view *before, const struct zone_delta *delt
                                              .earliest_expiry = whole.earliest_expiry};
     base_findings_absorb(findings, &found);
     base_findings_free(&found);
+    validate_keys_free(&check->verifier);
     base_arena_free(&check->arena);
     free(check);
     return error;

@@ -168,6 +168,7 @@ int validate_zone(const struct zone *zone, const struct validate_zone_options *o
     verifier->threads = base_thread_count(options->threads);
     verifier->now = (uint32_t)options->now;
     int error = run_checks(verifier);
+    validate_keys_free(verifier);
     free(verifier->roles);
     free(verifier);
     return error;

@@ -17,10 +17,8 @@ static void report_key(struct verifier *verifier, enum base_finding_code code,
 /* Tries to make a verifier of the key: the only judge of what is well-formed. */
 static int parse_key(struct verifier *verifier, struct validate_key *key)
 {
-    struct crypto_verifier *trial = NULL;
-    int error =
-        crypto_verifier_new(key->rr->rdata, key->rr->length, verifier->options->legacy, &trial);
-    crypto_verifier_free(trial);
+    int error = crypto_verifier_new(key->rr->rdata, key->rr->length, verifier->options->legacy,
+                                    &key->context);
     if (error == BASE_ENOMEM || error == BASE_ECRYPTO)
         return error;
     key->supported = error != BASE_EUNSUPPORTED;
@@ -169,6 +167,14 @@ int validate_keys_read(struct verifier *verifier)
             "of %zu DNSKEY record%s that were looked at none can verify signatures",
             verifier->key_count, verifier->key_count == 1 ? "" : "s");
     return BASE_OK;
+}
+
+void validate_keys_free(struct verifier *verifier)
+{
+    for (size_t i = 0; i < verifier->key_count; i++) {
+        crypto_verifier_free(verifier->keys[i].context);
+        verifier->keys[i].context = NULL;
+    }
 }
 
 struct validate_key *validate_key_find(struct verifier *verifier, unsigned algorithm, unsigned tag)

@@ -59,6 +59,8 @@ struct validate_key {
     bool signs_dnskey;
     bool signs_self;  /* a valid signature by it over the DNSKEY set, usable or not */
     size_t good, bad; /* signatures by it that verified, and that did not */
+    struct crypto_verifier *context; /* made to see whether it is well-formed; the first worker
+                                        takes it over, validate_keys_free frees what is left */
 };
 
 struct verifier {
@@ -151,6 +153,7 @@ enum validate_bitmap_result validate_bitmap_compare(const struct validate_bitmap
 
 /* The parts, in the order in which they run. Findings only; errors are BASE_ENOMEM and the like. */
 int validate_keys_read(struct verifier *verifier);
+void validate_keys_free(struct verifier *verifier);
 void validate_keys_summary(struct verifier *verifier);
 void validate_ds_check(struct verifier *verifier);
 /* All signatures and, at the same time, ZONEMD. */

@@ -638,6 +638,10 @@ int validate_signatures_check(struct verifier *verifier)
         return BASE_ENOMEM;
     for (unsigned i = 0; i < verifier->threads; i++)
         base_buf_init(&run.workers[i].tools.data, SIZE_MAX / 2);
+    for (size_t i = 0; i < verifier->key_count; i++) {
+        run.workers[0].tools.verifiers[i] = verifier->keys[i].context;
+        verifier->keys[i].context = NULL;
+    }
     struct base_findings found;
     base_findings_init(&found, verifier->findings->per_code);
     struct validate_pass pass = {.count = verifier->zone->node_count,
