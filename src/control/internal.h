@@ -34,6 +34,7 @@
 #include "source/update.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <uv.h>
 
 /* After a failure that is not the source's fault (a full disk, no memory, the key process gone) a
@@ -270,6 +271,8 @@ struct control_job {
     uint8_t soa[DNS_NAME_MAX * 2 + 20]; /* of what is published: for NOTIFY */
     size_t soa_length;
     char stamp[80];
+    bool early;     /* signed with keys that are perhaps not on disk yet */
+    unsigned epoch; /* of keys, when it was signed */
     struct base_findings findings;
 };
 
@@ -348,6 +351,8 @@ struct control {
     uint8_t *message; /* PROCESS_MESSAGE_MAX, for what peers say */
     pthread_mutex_t keys_lock;
     int keys; /* channel to the key process; under keys_lock */
+    atomic_uint keys_epoch;          /* counts how often new keys were lost */
+    struct control_worker scribe;    /* the writer's connection to the key process */
     /* counted for metrics */
     uint64_t published_total, refused_total, gate_refused_total, signatures_total, updates_total,
         updates_refused_total, notifies_total, fetches_total, fetches_failed_total, removed_total;

@@ -186,6 +186,7 @@ int control_pool_start(struct control *control, unsigned workers)
 {
     struct control_pool *pool = &control->pool;
     *pool = (struct control_pool){.control = control};
+    control->scribe.control = control;
     pool->tasks.last = &pool->tasks.first;
     pool->writes.last = &pool->writes.first;
     pool->finished.last = &pool->finished.first;
@@ -235,6 +236,7 @@ void control_pool_stop(struct control *control)
         keys_client_free(pool->workers[i].keys);
         image_reader_close(pool->workers[i].reader);
     }
+    keys_client_free(control->scribe.keys);
     free(pool->workers);
     pthread_cond_destroy(&pool->work);
     pthread_cond_destroy(&pool->write);

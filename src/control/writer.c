@@ -214,7 +214,7 @@ static int write_registry(struct control *control, struct control_task *tasks)
 {
     int error = registry_begin(control->registry);
     for (struct control_task *task = tasks; task != NULL && error == BASE_OK; task = task->next) {
-        if (task->record != NULL)
+        if (task->record != NULL && task->error == BASE_OK)
             error = task->record(task);
         if (error != BASE_OK)
             registry_abort(control->registry);
@@ -232,14 +232,51 @@ static int write_image(struct control *control, struct control_task *tasks)
     if (!any || error != BASE_OK)
         return error;
     for (struct control_task *task = tasks; task != NULL; task = task->next) {
-        if (task->store != NULL)
+        if (task->store != NULL && task->error == BASE_OK)
             task->error = task->store(task);
     }
     return image_commit(control->image);
 }
 
+/* The keys that versions were signed with must be on disk before the versions are seen. */
+static int settle_keys(struct control *control)
+{
+    struct keys_client *client;
+    struct base_findings findings;
+    base_findings_init(&findings, 20);
+    int error = control_worker_keys(&control->scribe, &client);
+    if (error == BASE_OK)
+        error = keys_client_settle(client, &findings);
+    if (error != BASE_OK) {
+        for (size_t i = 0; i < findings.count; i++)
+            base_log_finding(control->log, base_clock_now(), &findings.items[i]);
+        atomic_fetch_add(&control->keys_epoch, 1);
+        control_worker_lost_keys(&control->scribe);
+    }
+    base_findings_free(&findings);
+    return error;
+}
+
+/* Versions whose keys were lost are not written; they are made again. */
+static void check_keys(struct control *control, struct control_task *tasks)
+{
+    bool early = false;
+    for (struct control_task *task = tasks; task != NULL; task = task->next)
+        early |= task->record == control_job_record && ((struct control_job *)task)->early;
+    if (!early)
+        return;
+    settle_keys(control);
+    unsigned epoch = atomic_load(&control->keys_epoch);
+    for (struct control_task *task = tasks; task != NULL; task = task->next) {
+        struct control_job *job = (struct control_job *)task;
+        if (task->record == control_job_record && job->early && job->epoch != epoch)
+            task->error = BASE_EIO;
+    }
+}
+
 void control_writer_commit(struct control *control, struct control_task *tasks)
 {
+    check_keys(control, tasks);
     int error = write_registry(control, tasks);
     if (error == BASE_OK)
         error = write_image(control, tasks);
