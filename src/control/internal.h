@@ -94,6 +94,8 @@ void control_pool_stop(struct control *control);
 /* From the loop: to a worker, or straight to the writer. */
 void control_pool_run(struct control *control, struct control_task *task);
 void control_pool_write(struct control *control, struct control_task *task);
+/* Tasks that no worker has taken yet. */
+size_t control_pool_waiting(struct control *control);
 /* Any thread: calls task->done in the loop. */
 void control_pool_post(struct control *control, struct control_task *task);
 /* Runs in the writer: takes all that waits. Implemented by writer.c. */
@@ -273,6 +275,7 @@ struct control_job {
     char stamp[80];
     bool early;     /* signed with keys that are perhaps not on disk yet */
     unsigned epoch; /* of keys, when it was signed */
+    uint64_t weight;
     struct base_findings findings;
 };
 
@@ -326,6 +329,7 @@ struct control {
     struct control_zone *urgent, **urgent_last;
     char *keys_directory; /* for messages */
     base_time next;       /* when the first of the others is due */
+    uint64_t weight;      /* of the jobs that run */
     unsigned jobs;        /* that run */
     bool stopping;
     bool first_look_over;
@@ -350,9 +354,9 @@ struct control {
     int serve;        /* channel to the serve process; -1: none */
     uint8_t *message; /* PROCESS_MESSAGE_MAX, for what peers say */
     pthread_mutex_t keys_lock;
-    int keys; /* channel to the key process; under keys_lock */
-    atomic_uint keys_epoch;          /* counts how often new keys were lost */
-    struct control_worker scribe;    /* the writer's connection to the key process */
+    int keys;                     /* channel to the key process; under keys_lock */
+    atomic_uint keys_epoch;       /* counts how often new keys were lost */
+    struct control_worker scribe; /* the writer's connection to the key process */
     /* counted for metrics */
     uint64_t published_total, refused_total, gate_refused_total, signatures_total, updates_total,
         updates_refused_total, notifies_total, fetches_total, fetches_failed_total, removed_total;

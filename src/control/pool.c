@@ -72,6 +72,15 @@ void control_pool_write(struct control *control, struct control_task *task)
     to_writer(&control->pool, task);
 }
 
+size_t control_pool_waiting(struct control *control)
+{
+    struct control_pool *pool = &control->pool;
+    pthread_mutex_lock(&pool->lock);
+    size_t waiting = pool->tasks.length;
+    pthread_mutex_unlock(&pool->lock);
+    return waiting;
+}
+
 /* --- in the loop --- */
 
 static void on_wake(uv_async_t *wake)
@@ -144,10 +153,12 @@ static void *work(void *context)
         bool write = task->run(task, worker);
         if (worker->reader != NULL)
             image_reader_release(worker->reader);
-        if (write)
+        if (write) {
             to_writer(pool, task);
-        else
+            uv_async_send(&pool->wake); /* there is room for another */
+        } else {
             control_pool_post(control, task);
+        }
         pthread_mutex_lock(&pool->lock);
     }
     pthread_mutex_unlock(&pool->lock);

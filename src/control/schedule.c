@@ -10,6 +10,9 @@
 /* A directory that the system cannot watch (a network file system) is looked at this often; and
  * what is due by the clock is found this late at most. */
 #define POLL_MS 10000
+/* Jobs on their way at once, those that wait for a commit included, and octets of their zones. */
+#define JOBS_MAX   1024
+#define WEIGHT_MAX ((uint64_t)16 << 20)
 
 /* --- lists --- */
 
@@ -173,6 +176,21 @@ static struct control_job *make_job(struct control_zone *zone)
     return job;
 }
 
+/* How much a job holds while it is on its way, about: many small zones wait for one commit
+ * together, of large ones there are only as many as there are workers to keep busy. */
+static uint64_t weight(const struct control_zone *zone)
+{
+    return zone->source == CONFIG_FILE ? zone->fingerprint.size : zone->records * 64;
+}
+
+static bool has_room(struct control *control)
+{
+    if (control_pool_waiting(control) >= control->pool.count)
+        return false; /* so that what is urgent does not wait long */
+    return control->jobs < 2 * control->pool.count ||
+           (control->jobs < JOBS_MAX && control->weight < WEIGHT_MAX);
+}
+
 /* Starts what there is to do for a zone. */
 static void start(struct control_zone *zone, unsigned threads)
 {
@@ -201,6 +219,8 @@ static void start(struct control_zone *zone, unsigned threads)
     if (job->task.run == control_whole_run)
         zone->changed = false;
     control->jobs++;
+    job->weight = weight(zone);
+    control->weight += job->weight;
     control_pool_run(control, &job->task);
 }
 
@@ -217,7 +237,7 @@ void control_run_due(struct control *control)
     size_t left = control->due_count - control->due_next;
     /* One zone alone gets all cores; many get one each. */
     unsigned threads = left + control->jobs > 1 ? 1 : control->config->threads;
-    while (!control->stopping && control->jobs < 2 * control->pool.count) {
+    while (!control->stopping && has_room(control)) {
         struct control_zone *zone = next_zone(control);
         if (zone == NULL)
             break;
@@ -493,6 +513,7 @@ static void job_done(struct control_task *task)
     struct control_zone *zone = job->zone;
     struct control *control = job->control;
     control->jobs--;
+    control->weight -= job->weight;
     zone->busy = false;
     if (task->error != BASE_OK)
         writer_failed(zone, job);

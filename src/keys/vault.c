@@ -23,7 +23,7 @@
 #define BUCKETS       1024
 #define STRIPES       64
 #define IDLE_MAX      4       /* signers kept for a key */
-#define UNSETTLED_MAX 512     /* zones with new keys; more are settled before the next is made */
+#define UNSETTLED_MAX 2048    /* zones with new keys; more are settled before the next is made */
 #define ASIDE         ".new-" /* how the directories of new keys are named until they are settled */
 
 /* By which a change of a directory is seen. */
