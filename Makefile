@@ -6,14 +6,15 @@ SECONDS   ?= 600
 PYTEST     = /usr/bin/python3 -m pytest -q -p no:cacheprovider
 MESON_TEST = meson test --print-errorlogs --no-rebuild
 
-.PHONY: all build run test unit asan scenario lint layers fuzz fuzz-smoke torture bench docs install deb \
+.PHONY: all build run demo test unit asan scenario lint layers fuzz fuzz-smoke torture bench docs install deb \
 	clean help
 
 all: build
 
 help:
 	@echo 'make            build: $(BUILD)/kenter, $(BUILD)/kenterd'
-	@echo 'make run        build, then sign and verify the example zones'
+	@echo 'make run        build, then serve the example zones, signed, on 127.0.0.1:5300 until Ctrl-C'
+	@echo 'make demo       the same without anybody looking on: ask, verify, end'
 	@echo 'make test       everything: unit, sanitizers, scenarios with real peers, lint, layers'
 	@echo 'make bench      compare with the installed peers; SIZE=small for a short run'
 	@echo 'make fuzz       run every fuzz target for SECONDS=$(SECONDS)'
@@ -30,8 +31,14 @@ build: $(BUILD)/build.ninja
 	@tools/install-deps build
 	ninja -C $(BUILD)
 
+# All on 127.0.0.1 and below var/; tools/demo says what to try.
 run: build
+	@tools/install-deps run
 	@tools/demo $(BUILD)
+
+demo: build
+	@tools/install-deps run
+	@tools/demo $(BUILD) --data "$$(mktemp -d)" --check
 
 unit: build
 	$(MESON_TEST) -C $(BUILD) --suite unit

@@ -14,7 +14,9 @@
 
 #define REPLY_MAX ((size_t)256 << 20) /* octets of a JSON reply */
 
-static const char *const usual_sockets[] = {"/run/kenter/kenter.sock", "var/kenter.sock"};
+/* Of the package, of the default of "data", of a trial in the directory where one is. */
+static const char *const usual_sockets[] = {"/run/kenter/kenter.sock",
+                                            "/var/lib/kenter/kenter.sock", "var/kenter.sock"};
 
 /* --- where kenterd is --- */
 
@@ -22,14 +24,18 @@ static const char *find_socket(const struct cli_call *call)
 {
     const char *path = cli_text(call, "socket");
     if (path == NULL || path[0] == '\0')
-        path = getenv("KENTER_SOCKET");
+        path = getenv(CLI_SOCKET_VARIABLE);
     if (path != NULL && path[0] != '\0')
         return path;
+    path = NULL;
     for (size_t i = 0; i < sizeof(usual_sockets) / sizeof(usual_sockets[0]); i++) {
-        if (access(usual_sockets[i], F_OK) == 0 || errno == EACCES)
+        if (access(usual_sockets[i], F_OK) == 0)
             return usual_sockets[i];
+        /* There may be one that others may use: that is what to say when there is no better. */
+        if (errno == EACCES && path == NULL)
+            path = usual_sockets[i];
     }
-    return NULL;
+    return path;
 }
 
 int cli_client_open(struct cli_client *client, struct cli_call *call)
@@ -37,8 +43,8 @@ int cli_client_open(struct cli_client *client, struct cli_call *call)
     *client = (struct cli_client){.call = call, .path = find_socket(call)};
     if (client->path == NULL) {
         base_findings_add(&call->findings, API_ABSENT, NULL,
-                          "kenterd does not run here: there is neither %s nor %s", usual_sockets[0],
-                          usual_sockets[1]);
+                          "kenterd does not run here: there is neither %s nor %s nor %s",
+                          usual_sockets[0], usual_sockets[1], usual_sockets[2]);
         return BASE_EREFUSED;
     }
     if (strlen(client->path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {

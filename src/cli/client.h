@@ -10,11 +10,14 @@
 #include <curl/curl.h>
 #include <jansson.h>
 
+#define CLI_SOCKET_VARIABLE "KENTER_SOCKET"
 #define CLI_OPTION_SOCKET                                                                          \
     {                                                                                              \
         .name = "socket", .kind = CLI_FILE, .argument = "PATH",                                    \
-        .help = "The socket of kenterd. Otherwise $KENTER_SOCKET, or what is there of "            \
-                "/run/kenter/kenter.sock and var/kenter.sock."                                     \
+        .help =                                                                                    \
+            "The socket of kenterd; may stand before the verb, too. Otherwise $KENTER_SOCKET, "    \
+            "or what is there of /run/kenter/kenter.sock, /var/lib/kenter/kenter.sock and "        \
+            "var/kenter.sock."                                                                     \
     }
 #define CLI_OPTION_YES                                                                             \
     {                                                                                              \

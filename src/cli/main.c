@@ -1,11 +1,13 @@
 /* kenter: one command, its verbs in one table. */
 #include "cli/call.h"
+#include "cli/client.h"
 #include "cli/help.h"
 #include "cli/terminal.h"
 #include "cli/verbs.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -71,8 +73,39 @@ static int run_verb(const struct cli_verb *verb, int argc, char **argv)
     return code;
 }
 
+/* "kenter --socket PATH VERB ...": the same as after the verb. Sets how many arguments it took;
+ * that is 0 where something else stands. */
+static int take_socket(int argc, char **argv, int *taken)
+{
+    static const char option[] = "--socket";
+    size_t length = sizeof(option) - 1;
+    *taken = 0;
+    if (argc == 0 || strncmp(argv[0], option, length) != 0)
+        return CLI_GOOD;
+    const char *path = NULL;
+    if (argv[0][length] == '=')
+        path = argv[0] + length + 1;
+    else if (argv[0][length] == '\0' && argc > 1)
+        path = argv[1];
+    else if (argv[0][length] != '\0')
+        return CLI_GOOD;
+    if (path == NULL || path[0] == '\0')
+        return cli_usage_error(NULL, "%s wants a path", option);
+    *taken = argv[0][length] == '=' ? 1 : 2;
+    if (setenv(CLI_SOCKET_VARIABLE, path, 1) == 0)
+        return CLI_GOOD;
+    perror("kenter");
+    return CLI_SYSTEM;
+}
+
 static int run(int argc, char **argv)
 {
+    int taken;
+    int code = take_socket(argc, argv, &taken);
+    if (code != CLI_GOOD)
+        return code;
+    argc -= taken;
+    argv += taken;
     if (argc == 0) {
         cli_help_all(stderr, cli_color_wanted(NULL, stderr));
         return CLI_USAGE;

@@ -115,13 +115,16 @@ static void print_processes(const struct cli_call *call, const json_t *list)
         printf("%-11s %s%s%s", cli_json_text(process, "name"),
                cli_color(call->color, up ? CLI_GREEN : CLI_RED), up ? "up" : "down",
                cli_color(call->color, CLI_PLAIN));
-        if (up)
-            printf("  pid %lld, started %s, %lld MiB", (long long)cli_json_number(process, "pid"),
-                   cli_when(when, json_object_get(process, "started"), call->now),
-                   (long long)cli_json_number(process, "rss") >> 20);
+        /* Of some processes not all is known. */
+        if (up && json_is_integer(json_object_get(process, "pid")))
+            printf("  pid %lld", (long long)cli_json_number(process, "pid"));
+        if (up && json_is_string(json_object_get(process, "started")))
+            printf("  started %s", cli_when(when, json_object_get(process, "started"), call->now));
+        if (up && json_is_integer(json_object_get(process, "rss")))
+            printf("  %lld MiB", (long long)cli_json_number(process, "rss") >> 20);
         long long restarts = (long long)cli_json_number(process, "restarts");
         if (restarts > 0)
-            printf(", restarted %lld times", restarts);
+            printf("  restarted %lld times", restarts);
         putchar('\n');
     }
 }

@@ -63,6 +63,16 @@ def test_zones(api):
     assert document("zones", "--state", "expired", path=api)["zones"] == []
 
 
+def test_the_socket_before_the_verb(api):
+    """As kenterd --help shows it; what stands behind the verb counts more."""
+    for words in (["--socket", api], [f"--socket={api}"]):
+        assert good(*words, "status") == good("status", "--socket", api)
+    assert good("--socket", "/nowhere", "zones", "--socket", api) == good("zones", path=api)
+    bad(3, "api.kenterd-absent", "--socket", "/nowhere", "zones", path=api)
+    assert kenter("--socket").returncode == 2
+    assert kenter("--sockets", api, "zones").returncode == 2
+
+
 def test_many_zones(tmp_path):
     path = tmp_path / "socket"
     with serving(path, "--zones", 2500):

@@ -195,6 +195,8 @@ def test_answers_validate(place, start, denial):
         response = server.ask(f"not.there.{zone}", "A")
         assert response.rcode() == dns.rcode.NXDOMAIN and validate(response, keys) >= 2
         for cut in cuts:
+            if cut in map(N, zones):
+                continue  # the child answers
             response = server.ask(N("host", cut), "A")
             assert response.rcode() == 0 and not response.flags & dns.flags.AA
             assert validate(response, keys) >= 1  # DS, or the proof that there is none
