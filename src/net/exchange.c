@@ -325,6 +325,17 @@ static void begin_datagram(struct net_exchanger *exchanger, struct net_exchange 
         unreachable(exchanger, exchange);
 }
 
+/* Is it to be asked by TCP? When the answer is cut; and when it is refused, since there are zones
+ * that servers give by TCP only (Knot DNS its catalogs). Whoever sent it: by TCP nothing can be
+ * forged that easily. */
+static bool wants_stream(const struct net_exchange *exchange, const uint8_t *message)
+{
+    unsigned opcode = DNS_OPCODE(base_load_u16(exchange->message + 2));
+    unsigned rcode = message[3] & 15u;
+    return (message[2] & DNS_FLAG_TC >> 8) ||
+           (opcode == DNS_OPCODE_QUERY && rcode == DNS_RCODE_REFUSED);
+}
+
 /* True when the exchange is over, or goes on by TCP. */
 static bool take_datagram(struct net_exchanger *exchanger, struct net_exchange *exchange)
 {
@@ -338,8 +349,7 @@ static bool take_datagram(struct net_exchanger *exchanger, struct net_exchange *
     size_t length = (size_t)count;
     if (length > sizeof(message) || !fits(exchange, message, length))
         return false;
-    if (message[2] & DNS_FLAG_TC >> 8) {
-        /* Whoever sent it, by TCP nothing can be forged that easily. */
+    if (wants_stream(exchange, message)) {
         begin_stream(exchanger, exchange);
         return true;
     }
