@@ -160,7 +160,8 @@ static char *parent(const char *path)
     return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
-/* All that control reads and writes: its data, and the sources. */
+/* All that control reads and writes: its data, the sources, and who may sign their certificates.
+ * Directories, since files are replaced by new ones. */
 static int seal_control(void *context)
 {
     struct control_role *role = context;
@@ -183,6 +184,12 @@ static int seal_control(void *context)
         if (config->zones[i].file == NULL)
             continue;
         parents[parent_count] = parent(config->zones[i].file);
+        paths[count++] = (struct process_path){parents[parent_count++], PROCESS_READ};
+    }
+    for (size_t i = 0; i < config->remote_count; i++) {
+        if (config->remotes[i].tls_ca == NULL)
+            continue;
+        parents[parent_count] = parent(config->remotes[i].tls_ca);
         paths[count++] = (struct process_path){parents[parent_count++], PROCESS_READ};
     }
     int error = process_sandbox(PROCESS_SANDBOX_CONTROL, paths, count, &config->log, NULL);
