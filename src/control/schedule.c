@@ -90,14 +90,11 @@ static void on_timer(uv_timer_t *timer)
             control_directory_look(control, i);
         control_look_at_files(control);
         control_look_at_image(control);
-        base_time now = base_clock_now();
         for (size_t i = 0; i < control->table.count; i++) {
             struct control_zone *zone = control->table.zones[i];
             if (zone->source == CONFIG_PRIMARY)
                 control_refresh(zone);
         }
-        if (control->members_due != 0 && control->members_due <= now)
-            control_members_changed(control);
         control_collect_due(control);
     }
     control_run_due(control);
@@ -230,8 +227,23 @@ static bool all_done(const struct control *control)
            control->looks == 0 && control->urgent == NULL;
 }
 
+/* Catalogs that we make follow soon, but not at every one of many zones. */
+static void plan_members(struct control *control)
+{
+    base_time now = base_clock_now();
+    if (!control->members_changed || control->stopping)
+        return;
+    if (control->members_due == 0)
+        control->members_due = now + 1 + (base_time)(control->table.count / 10000);
+    if (control->members_due <= now)
+        control_members_changed(control);
+    else
+        control_schedule(control, (uint64_t)(control->members_due - now) * 1000);
+}
+
 void control_run_due(struct control *control)
 {
+    plan_members(control);
     if (!control_keys_there(control) && !control->stopping)
         return; /* nothing can be signed before the key process was introduced */
     size_t left = control->due_count - control->due_next;
@@ -534,10 +546,6 @@ static void job_done(struct control_task *task)
     else if (!zone->busy &&
              (zone->changed || zone->fetched != NULL || (zone->changes != NULL && !zone->stale)))
         control_zone_urgent(zone);
-    if (control->members_changed && control->members_due == 0) {
-        control->members_due = base_clock_now() + 1;
-        control_schedule(control, 1000);
-    }
     control_job_free(job);
 }
 
