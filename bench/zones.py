@@ -4,17 +4,21 @@
     bench/zones.py delegation --names 1000000 -o tld.zone
     bench/zones.py hosting --names 200000 -o hosting.zone
     bench/zones.py edit tld.zone --changes 100 -o tld-edited.zone
+    bench/zones.py small --names 10000 -o DIRECTORY
 
 delegation: a registry's zone "tld.": each name is delegated to two or three nameservers, most of
 them of hosting companies outside of the zone, some below the name itself, with glue; one in ten
 has a DS.
 hosting: "example." with hosts that have A, and some of them AAAA, MX and TXT.
 edit: the zone with another nameserver or address at some of its names, evenly spread.
+small: so many zones of ten names, as a DNS provider has them: z0.example, z1.example, ... Signed
+they have 18 signatures each (7 of them at the apex, with CDS and CDNSKEY).
 
 Names come in random order, as a registry's database gives them; --sorted gives them in
 canonical order.
 """
 import argparse
+import os
 import random
 import sys
 
@@ -80,6 +84,22 @@ def hosting(args, out):
             out.write(f'{name} IN TXT "v=spf1 a mx -all"\n')
 
 
+def small(args):
+    rng = random.Random(args.seed)
+    os.makedirs(args.output, exist_ok=True)
+    for index in range(args.names):
+        a, b = rng.randrange(256), rng.randrange(1, 255)
+        with open(os.path.join(args.output, f"z{index}.example.zone"), "w", encoding="ascii") as out:
+            out.write(f"$ORIGIN z{index}.example.\n$TTL 3600\n"
+                      "@ IN SOA ns1 hostmaster 2026010100 7200 900 1209600 3600\n"
+                      "@ IN NS ns1\n@ IN NS ns2\n@ IN MX 10 mail\n"
+                      f"ns1 IN A 192.0.2.1\nns2 IN A 192.0.2.2\nmail IN A 198.51.{a}.{b}\n"
+                      "www IN CNAME mail\n"
+                      f"one IN NS ns.one\nns.one IN A 203.0.{a}.{b}\n"
+                      f"two IN NS ns.two\nns.two IN A 203.0.{b}.1\n"
+                      "three IN NS ns1.example.net.\n")
+
+
 def edit(args, out):
     with open(args.zone, encoding="ascii") as source:
         lines = source.readlines()
@@ -105,7 +125,7 @@ def edit(args, out):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["delegation", "hosting", "edit"])
+    parser.add_argument("kind", choices=["delegation", "hosting", "edit", "small"])
     parser.add_argument("zone", nargs="?", help="edit: the zone to change")
     parser.add_argument("--names", type=int, default=1000)
     parser.add_argument("--changes", type=int, default=100)
@@ -113,6 +133,9 @@ def main():
     parser.add_argument("--sorted", action="store_true")
     parser.add_argument("-o", "--output", default="-")
     args = parser.parse_args()
+    if args.kind == "small":
+        small(args)
+        return
     out = sys.stdout if args.output == "-" else open(args.output, "w", encoding="ascii")
     with out:
         {"delegation": delegation, "hosting": hosting, "edit": edit}[args.kind](args, out)
