@@ -1,9 +1,11 @@
 #!/bin/sh
 # Are the Debian packages whole? Unpacks the one with the programs, looks at what is in it, has
-# systemd check units and user, and runs it. Needs no root and installs nothing.
+# systemd check units and user, and runs it. Installs nothing. With root, and a kernel that has
+# overlays, kenterd also runs as it is configured, on a copy of this system that has the package.
 # usage: tests/deb.sh DIRECTORY
 set -eu
 package=$(ls "$1"/kenter_*.deb)
+here=$(dirname "$0")
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 dpkg-deb -x "$package" "$root"
@@ -22,6 +24,8 @@ for file in usr/bin/kenter usr/sbin/kenterd etc/kenter/kenter.yaml etc/kenter/zo
     usr/share/fish/vendor_completions.d/kenter.fish; do
     [ -e "$root/$file" ] || fail "$file is missing"
 done
+"$root/usr/sbin/kenterd" --config "$root/etc/kenter/kenter.yaml" --check >/dev/null ||
+    fail "kenterd does not like its settings"
 [ -z "$(find "$root" -perm /6000)" ] || fail "something is setuid"
 dpkg-deb --ctrl-tarfile "$package" | tar -xO ./conffiles | grep -q '^/etc/kenter/kenter.yaml$' ||
     fail "the settings are no conffile"
@@ -50,4 +54,11 @@ printf '%s\n' '$TTL 300' '@ SOA ns host 1 7200 900 1209600 300' '@ NS ns' 'ns A 
 "$root/usr/bin/kenter" sign "$root/zones/example.com.zone" -o "$root/signed" --keys "$root/keys" \
     >/dev/null
 "$root/usr/bin/kenter" verify "$root/signed" >/dev/null
+
+if [ "$(id -u)" -eq 0 ] && unshare --mount true 2>/dev/null; then
+    cp "$root/zones/example.com.zone" "$root/etc/kenter/zones"
+    unshare --mount --pid --fork --kill-child "$here/deb-run.sh" "$root" || fail "it does not run"
+else
+    echo "deb: not run as installed: that needs root" >&2
+fi
 echo "deb: whole"

@@ -35,6 +35,8 @@ static int run(const struct daemon_options *options, struct config **config, int
         return run_role(options->role, *config);
     if (options->check)
         return show(*config);
+    if (options->backup != NULL)
+        return daemon_backup(*config, options->backup);
     if (options->once)
         return daemon_once(*config);
     return daemon_supervise(options, config, argc, argv);

@@ -34,6 +34,9 @@ static const char help[] =
     "  --once               sign what is due now into DATA/signed, then end; 1 when a zone was\n"
     "                       refused\n"
     "  --check              read the settings, print them with all defaults, and end\n"
+    "  --backup FILE        copy the registry of zones and edits to FILE, whole and checked, and "
+    "end;\n"
+    "                       also while another kenterd uses it\n"
     "  --log-format FORMAT  text or json (default: text), on standard error\n"
     "  --log-level LEVEL    debug, info, warning or error (default: info)\n"
     "  --version, --help\n"
@@ -56,6 +59,7 @@ enum option_code {
     THREADS,
     ONCE,
     CHECK,
+    BACKUP,
     FORMAT,
     LEVEL,
     ROLE,
@@ -75,6 +79,7 @@ static const struct option table[] = {
     {"threads", required_argument, NULL, THREADS},
     {"once", no_argument, NULL, ONCE},
     {"check", no_argument, NULL, CHECK},
+    {"backup", required_argument, NULL, BACKUP},
     {"log-format", required_argument, NULL, FORMAT},
     {"log-level", required_argument, NULL, LEVEL},
     {"role", required_argument, NULL, ROLE},
@@ -166,6 +171,9 @@ static int take(struct daemon_options *options, int code)
     case CHECK:
         options->check = true;
         return 0;
+    case BACKUP:
+        options->backup = optarg;
+        return 0;
     case FORMAT:
         return take_format(options, optarg);
     case LEVEL:
@@ -189,7 +197,7 @@ static int take(struct daemon_options *options, int code)
 static int check(const struct daemon_options *options)
 {
     bool from_file = options->config != NULL;
-    if (!from_file && options->zones == NULL)
+    if (!from_file && options->zones == NULL && options->backup == NULL)
         return usage_error("--zones is missing: the directory with the zone files (or --config)",
                            NULL);
     if (from_file && (options->zones != NULL || options->policy != NULL ||
@@ -263,7 +271,7 @@ static int from_options(const struct daemon_options *options, struct base_findin
         error = add_transfer(config, options->transfer[i]);
     for (size_t i = 0; error == BASE_OK && i < options->listen_count; i++)
         error = add_listen(config, options->listen[i]);
-    if (error == BASE_OK)
+    if (error == BASE_OK && options->zones != NULL)
         error = config_add_directory(config, options->zones);
     return error;
 }

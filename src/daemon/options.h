@@ -20,6 +20,7 @@ struct daemon_options {
     size_t transfer_count;
     bool threads_given;
     unsigned threads;
+    const char *backup; /* only copy the registry, to this file */
     bool once;
     bool check; /* only read the settings, and show them */
     bool level_given, json_given;

@@ -17,6 +17,9 @@ int daemon_supervise(const struct daemon_options *options, struct config **confi
 /* What is due now, then the end: control here, and keys in a child. */
 int daemon_once(const struct config *config);
 
+/* Copies the registry to the file `to`, while another kenterd uses it or none does. */
+int daemon_backup(const struct config *config, const char *to);
+
 /* Where signed zone files go; NULL: nowhere. malloc'ed or NULL. */
 char *daemon_export_directory(const struct config *config, bool once);
 char *daemon_path(const char *directory, const char *name); /* malloc'ed */

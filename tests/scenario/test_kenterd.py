@@ -197,6 +197,49 @@ def test_full_disk_keeps_the_last_good_version(place):
         subprocess.run(["umount", small], check=True)
 
 
+def kenter(daemon, *arguments):
+    return subprocess.run([KENTER, "--socket", daemon.data / "kenter.sock", *arguments],
+                          capture_output=True, text=True)
+
+
+def test_backup_and_restore_of_the_registry(place):
+    """As docs/operate.md tells it: a copy while it runs, damage, the copy in its place."""
+    copy = place / "backup.db"
+    backup = [KENTERD, "--data", place / "data", "--backup", copy]
+    assert subprocess.run(backup, capture_output=True).returncode == 3  # there is nothing yet
+    assert not copy.exists() and not (place / "data").exists()
+    daemon = Daemon(place)
+    try:
+        daemon.wait_log("published serial", 2)
+        made = kenter(daemon, "create", "shop.example", "--ns", "ns1.example.net")
+        assert made.returncode == 0, made.stdout + made.stderr
+        assert kenter(daemon, "set", "shop.example", "www", "300", "A", "192.0.2.80").returncode == 0
+        for _ in range(2):  # the second replaces the first
+            result = subprocess.run(backup, capture_output=True, text=True)
+            assert result.returncode == 0 and "whole and checked" in result.stderr, result.stderr
+        assert copy.stat().st_mode & 0o777 == 0o600
+    finally:
+        assert daemon.end() == 0
+    registry = place / "data/registry.db"
+    for path in (place / "data").glob("registry.db*"):
+        path.rename(place / path.name)
+    registry.write_bytes(b"not a database at all" * 400)
+    daemon = Daemon(place)
+    try:  # it keeps trying; serve would answer from the image meanwhile
+        daemon.wait_log("registry.damaged")
+        assert registry.read_bytes().startswith(b"not a database")
+    finally:
+        assert daemon.end() == 0
+    registry.unlink()
+    shutil.copy(copy, registry)
+    shutil.rmtree(place / "data/image")
+    daemon = Daemon(place)
+    try:
+        daemon.wait_signed("shop.example", "192.0.2.80")
+    finally:
+        assert daemon.end() == 0
+
+
 @pytest.mark.parametrize("arguments, text", [
     ([], "--zones is missing"),
     (["--zones", "x", "--threads", "many"], "--threads"),
