@@ -40,7 +40,7 @@ allowed='base: dns:base crypto:base,dns zone:base,dns,crypto net:base,dns,crypto
          serve:base,dns,crypto,zone,net,image source:base,dns,crypto,zone,net
          api:base,dns,net process:base keys:base,dns,crypto,zone,sign,process
          config:base,dns,crypto,zone,net,sign
-         front:base,dns,crypto,zone,net,image,serve,process,config
+         front:base,dns,crypto,zone,net,sign,image,serve,process,config
          control:base,dns,crypto,zone,net,sign,validate,image,registry,serve,source,api,process,keys,config
          daemon:base,dns,crypto,zone,net,sign,validate,image,registry,serve,source,api,process,keys,config,front,control
          lib:base,dns,crypto,zone,validate,kenter
