@@ -309,6 +309,15 @@ void control_waiters_done(struct control_zone *zone)
     }
 }
 
+void control_waiters_drop(struct control_zone *zone)
+{
+    while (zone->waiters != NULL) {
+        struct control_waiter *waiter = zone->waiters;
+        zone->waiters = waiter->next;
+        free(waiter);
+    }
+}
+
 /* --- why, log --- */
 
 static const char *because(const struct control_zone *zone, enum api_state state, base_time now,

@@ -18,6 +18,7 @@ int control_zone_of_text(const char *text, size_t length,
 /* backend_status.c */
 void control_serve_status(struct control *control, const struct api_request *request);
 void control_serve_health(struct control *control, const struct api_request *request);
+void control_scrapes_drop(struct control *control); /* the API has ended */
 void control_serve_metrics(struct control *control, const struct api_request *request);
 
 /* A reply that is given when the work on a zone is over. */

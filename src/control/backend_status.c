@@ -255,6 +255,15 @@ void control_serve_metrics(struct control *control, const struct api_request *re
     uv_timer_start(&control->scrape_timer, on_late, SERVE_ANSWERS_WITHIN, 0);
 }
 
+void control_scrapes_drop(struct control *control)
+{
+    while (control->scrapes != NULL) {
+        struct control_scrape *scrape = control->scrapes;
+        control->scrapes = scrape->next;
+        free(scrape);
+    }
+}
+
 void control_backend_counted(struct control *control, const struct process_message *message)
 {
     struct control_scrape **at = &control->scrapes;

@@ -105,6 +105,7 @@ static void start_reading(struct control *control, size_t index)
     const uint8_t *name = control->config->catalogs[index].name;
     reading->task.run = read_catalog;
     reading->task.done = catalog_read;
+    reading->status = BASE_EIO; /* until it was run */
     reading->control = control;
     reading->index = index;
     memcpy(reading->name, name, dns_name_length(name));

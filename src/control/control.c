@@ -1,5 +1,5 @@
 /* The control process: start, loop, end. See control.h. */
-#include "control/internal.h"
+#include "control/backend.h"
 
 #include "base/error.h"
 #include "base/thread.h"
@@ -164,6 +164,8 @@ void control_zone_as_published(struct control_zone *zone)
     if (zone->source == CONFIG_EDITS && zone->edition != zone->published_edition)
         zone->stale = true;
     zone->exporting = zone->published && !is_exported(zone);
+    if (zone->exporting)
+        zone->due = base_clock_now();
     if (zone->source == CONFIG_EDITS && zone->stale)
         zone->changed = true;
     if (zone->source == CONFIG_EDITS && !zone->published)
@@ -600,6 +602,7 @@ static void end(struct control *control)
     source_fetcher_free(control->fetcher); /* what comes of it is still taken */
     control_pool_stop(control);
     api_free(control->api);
+    control_scrapes_drop(control);
     image_reader_close(control->start_reader);
     control_peers_stop(control);
     close_loop(control);

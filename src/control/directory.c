@@ -175,6 +175,8 @@ static void look_done(struct control_task *task)
 
 void control_directory_look(struct control *control, size_t index)
 {
+    if (control->stopping)
+        return;
     if (control->looking[index]) {
         control->look_again[index] = true;
         return;
@@ -184,6 +186,7 @@ void control_directory_look(struct control *control, size_t index)
         return;
     look->task.run = run_look;
     look->task.done = look_done;
+    look->status = BASE_EIO; /* until it was run */
     look->control = control;
     look->index = index;
     base_findings_init(&look->findings, 100);

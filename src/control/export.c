@@ -93,6 +93,8 @@ static void exported(struct control_task *task)
         control->refused++;
         zone->exporting = true;
         zone->due = base_clock_now() + CONTROL_RETRY_MOST;
+    } else if (!zone->stale && zone->failures == 0) {
+        zone->due = zone->next_resign;
     }
     if (zone->gone)
         control_zone_retire(zone);

@@ -84,6 +84,7 @@ struct control_pool {
     pthread_t writer;
     bool writer_runs;
     bool ending;
+    bool ended; /* the threads have: tasks are not run any more, and come back with an error */
     uv_async_t wake;
     unsigned out; /* tasks that are not back yet; the loop's */
 };
@@ -417,6 +418,7 @@ int control_tell_serve(struct control *control, const struct process_message *me
 /* backend.c */
 void control_backend_serve(void *context, const struct api_request *request);
 void control_waiters_done(struct control_zone *zone);
+void control_waiters_drop(struct control_zone *zone); /* the API has ended: no reply is given */
 void control_backend_counted(struct control *control, const struct process_message *message);
 void control_change_answered(struct control *control, struct control_change *change,
                              const struct control_job *job);

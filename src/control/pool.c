@@ -53,16 +53,26 @@ void control_pool_run(struct control *control, struct control_task *task)
     struct control_pool *pool = &control->pool;
     count(pool, task);
     pthread_mutex_lock(&pool->lock);
-    put(&pool->tasks, task);
-    pthread_cond_signal(&pool->work);
+    if (pool->ended) {
+        task->error = BASE_EIO;
+        put(&pool->finished, task);
+    } else {
+        put(&pool->tasks, task);
+        pthread_cond_signal(&pool->work);
+    }
     pthread_mutex_unlock(&pool->lock);
 }
 
 static void to_writer(struct control_pool *pool, struct control_task *task)
 {
     pthread_mutex_lock(&pool->lock);
-    put(&pool->writes, task);
-    pthread_cond_signal(&pool->write);
+    if (pool->ended) {
+        task->error = BASE_EIO;
+        put(&pool->finished, task);
+    } else {
+        put(&pool->writes, task);
+        pthread_cond_signal(&pool->write);
+    }
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -237,12 +247,11 @@ void control_pool_stop(struct control *control)
     pthread_mutex_unlock(&pool->lock);
     if (pool->writer_runs)
         pthread_join(pool->writer, NULL);
-    struct control_task *task = take_all(&pool->finished);
-    while (task != NULL) {
-        struct control_task *next = task->next;
+    /* What they bring may want more work done: it comes back at once, as failed. */
+    pool->ended = true;
+    struct control_task *task;
+    while ((task = take(&pool->finished)) != NULL)
         task->done(task);
-        task = next;
-    }
     for (unsigned i = 0; i < pool->count; i++) {
         keys_client_free(pool->workers[i].keys);
         image_reader_close(pool->workers[i].reader);

@@ -88,6 +88,13 @@ static void note_checked(struct control_zone *zone, base_time now)
     zone->refresh_due = now + (zone->refresh != 0 ? zone->refresh : RETRY_UNKNOWN);
 }
 
+static void free_arrival(struct arrival *arrival)
+{
+    control_fetched_free(arrival->fetched);
+    base_findings_free(&arrival->findings);
+    free(arrival);
+}
+
 static void arrived(struct control_task *task)
 {
     struct arrival *arrival = (struct arrival *)task;
@@ -96,6 +103,10 @@ static void arrived(struct control_task *task)
     base_time now = base_clock_now();
     zone->refreshing = false;
     control->fetches--;
+    if (control->stopping) {
+        free_arrival(arrival);
+        return; /* the next run asks again */
+    }
     control->fetches_total++;
     for (size_t i = 0; i < arrival->findings.count; i++)
         base_log_finding(control->log, now, &arrival->findings.items[i]);
@@ -119,9 +130,7 @@ static void arrived(struct control_task *task)
             control_zone_urgent(zone);
         }
     }
-    control_fetched_free(arrival->fetched);
-    base_findings_free(&arrival->findings);
-    free(arrival);
+    free_arrival(arrival);
     if (zone->gone)
         control_zone_retire(zone);
     else if (zone->refresh_again)

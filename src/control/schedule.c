@@ -223,8 +223,9 @@ static void start(struct control_zone *zone, unsigned threads)
 
 static bool all_done(const struct control *control)
 {
-    return control->jobs == 0 && control->fetches == 0 && control->pool.out == 0 &&
-           control->looks == 0 && control->urgent == NULL;
+    bool idle = control->jobs == 0 && control->pool.out == 0 && control->looks == 0;
+    /* At the end nothing new is begun, and the fetcher breaks off what is under way. */
+    return idle && (control->stopping || (control->fetches == 0 && control->urgent == NULL));
 }
 
 /* Catalogs that we make follow soon, but not at every one of many zones. */
@@ -490,7 +491,9 @@ static void take_outcome(struct control_zone *zone, struct control_job *job)
         zone->due = zone->next_resign;
         break;
     case CONTROL_FAILED:
-        try_again(zone);
+        /* A change that failed is told to the one who asked; there is nothing to try again. */
+        if (job->changes == NULL || zone->stale)
+            try_again(zone);
         break;
     }
     for (size_t i = 0; i < job->findings.count; i++) {
@@ -530,6 +533,8 @@ static void job_done(struct control_task *task)
     if (task->error != BASE_OK)
         writer_failed(zone, job);
     bool dry = was_dry(job), apart = take_apart(zone, job);
+    if (apart && zone->stale)
+        try_again(zone); /* the whole zone comes first */
     if (!dry && !apart) {
         log_outcome(control, job);
         take_outcome(zone, job);

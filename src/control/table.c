@@ -70,6 +70,7 @@ struct control_zone *control_table_add(struct control *control, const uint8_t *n
 
 static void free_zone(struct control_zone *zone)
 {
+    control_waiters_drop(zone);
     while (zone->changes != NULL) {
         struct control_change *next = zone->changes->next;
         control_change_free(zone->changes);

@@ -212,6 +212,7 @@ int daemon_role_control(const struct config *config)
                                 .export_directory = daemon_export_directory(config, false)};
     if (begin(config, &role.child, "control") != BASE_OK)
         return 3;
+    process_raise_files(65536); /* the fetcher asks many primaries at once */
     role.socket =
         config->socket != NULL ? strdup(config->socket) : daemon_path(config->data, "kenter.sock");
     struct control_options options = {.config = config,
