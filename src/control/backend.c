@@ -122,6 +122,11 @@ static bool check_create(struct control *control, const struct api_request *requ
         api_reply_error(request->reply, 409, API_ZONE_EXISTS, "there is a zone %s already", name);
         return false;
     }
+    if (control_removal_pending(control, request->zone)) {
+        api_reply_error(request->reply, 503, API_BUSY,
+                        "the zone %s that was there before is still being removed", name);
+        return false;
+    }
     if (create->policy != NULL && config_policy_find(control->config, create->policy) == NULL) {
         api_reply_error(request->reply, 422, API_POLICY_UNKNOWN, "the settings have no policy %s",
                         create->policy);
@@ -236,6 +241,16 @@ static void serve_delete(struct control *control, const struct api_request *requ
 
 /* --- looking again --- */
 
+static void look_again(struct control_zone *zone)
+{
+    if (zone->source == CONFIG_PRIMARY && zone->origin != CONTROL_OF_PRODUCED) {
+        zone->refresh_again = true;
+        control_refresh(zone);
+    } else {
+        zone->changed = true;
+    }
+}
+
 static void serve_reload(struct control *control, const struct api_request *request)
 {
     size_t count = control->table.count;
@@ -245,25 +260,17 @@ static void serve_reload(struct control *control, const struct api_request *requ
     control->accept_removal = true;
     if (zone != NULL) {
         count = 1;
-        if (zone->source == CONFIG_PRIMARY) {
-            zone->refresh_again = true;
-            control_refresh(zone);
-        } else {
-            zone->changed = true;
-            control_zone_urgent(zone);
-        }
         control_wait_for(zone, request->reply);
+        look_again(zone);
+        if (zone->changed)
+            control_zone_urgent(zone);
+        else if (!zone->refreshing && !zone->busy)
+            control_waiters_done(zone); /* there is nobody to ask */
         control_run_due(control);
         return;
     }
     for (size_t i = 0; i < control->table.count; i++) {
-        zone = control->table.zones[i];
-        if (zone->source == CONFIG_PRIMARY) {
-            zone->refresh_again = true;
-            control_refresh(zone);
-        } else {
-            zone->changed = true;
-        }
+        look_again(control->table.zones[i]);
     }
     for (size_t i = 0; i < control->config->directory_count; i++)
         control_directory_look(control, i);

@@ -46,7 +46,9 @@ static void add_member(struct control *control, size_t index, const uint8_t *nam
     struct control_zone *zone = control_table_find(&control->table, name);
     if (zone != NULL) {
         zone->seen = true;
-        if (!is_member_of(zone, index) && !zone->conflict_told) {
+        if (is_member_of(zone, index)) {
+            zone->gone = false; /* it may have come back before its job was done */
+        } else if (!zone->conflict_told) {
             char text[DNS_NAME_TEXT], of[DNS_NAME_TEXT];
             CONTROL_LOG(control, WARNING, "%s: the catalog %s lists it, but it has another source",
                         dns_name_text(text, name), dns_name_text(of, catalog->name));
@@ -54,6 +56,8 @@ static void add_member(struct control *control, size_t index, const uint8_t *nam
         }
         return;
     }
+    if (control_removal_pending(control, name))
+        return; /* catalogs are read again after it */
     zone = control_table_add(control, name);
     if (zone == NULL)
         return;
@@ -78,6 +82,8 @@ static void follow(struct control *control, size_t index, const struct source_ca
         if (is_member_of(zone, index) && !zone->seen)
             control_zone_retire(zone);
     }
+    control->members_known[index] = true;
+    control_clear_strangers(control);
 }
 
 static void catalog_read(struct control_task *task)
@@ -163,6 +169,16 @@ struct control_job *control_catalog_job(struct control_zone *zone)
     return job;
 }
 
+void control_catalogs_read(struct control *control)
+{
+    for (size_t i = 0; i < control->config->catalog_count; i++) {
+        const struct config_catalog *catalog = &control->config->catalogs[i];
+        const struct control_zone *zone = control_table_find(&control->table, catalog->name);
+        if (!catalog->produce && zone != NULL && zone->published)
+            start_reading(control, i);
+    }
+}
+
 void control_members_changed(struct control *control)
 {
     control->members_due = 0;
@@ -181,9 +197,14 @@ void control_members_changed(struct control *control)
 
 int control_catalogs_start(struct control *control)
 {
+    control->members_known =
+        calloc(control->config->catalog_count + 1, sizeof(*control->members_known));
+    if (control->members_known == NULL)
+        return BASE_ENOMEM;
     for (size_t i = 0; i < control->config->catalog_count; i++) {
         const struct config_catalog *catalog = &control->config->catalogs[i];
         struct control_zone *zone = control_table_add(control, catalog->name);
+        control->members_known[i] = true;
         if (zone == NULL)
             continue;
         zone->origin = catalog->produce ? CONTROL_OF_PRODUCED : CONTROL_OF_CONFIG;
@@ -193,8 +214,10 @@ int control_catalogs_start(struct control *control)
         if (!catalog->produce)
             control_zone_servers(zone, catalog->primaries, catalog->primary_count);
         control_zone_as_published(zone);
-        if (!catalog->produce && zone->published)
+        if (!catalog->produce && zone->published) {
+            control->members_known[i] = false;
             start_reading(control, i);
+        }
         control->members_changed |= catalog->produce;
     }
     return BASE_OK;

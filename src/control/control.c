@@ -230,7 +230,18 @@ void control_zone_source_seen(struct control_zone *zone)
 static int add_api_zone(void *context, const struct registry_zone *known)
 {
     struct control *control = context;
-    return known->made ? control_zone_of_api(control, known) : BASE_OK;
+    if (!known->made)
+        return BASE_OK;
+    int error = control_zone_of_api(control, known);
+    if (error == BASE_EEXIST) {
+        char name[DNS_NAME_TEXT];
+        CONTROL_LOG(
+            control, WARNING,
+            "%s: was made by the API, but the settings give it another source, which counts",
+            dns_name_text(name, known->name));
+        error = BASE_OK;
+    }
+    return error;
 }
 
 /* A zone of the API has the standard template, but may have a policy of its own. */
@@ -420,8 +431,8 @@ static int load_zones(struct control *control)
     const struct config *config = control->config;
     for (size_t i = 0; i < config->zone_count; i++)
         add_config_zone(control, &config->zones[i]);
-    control_catalogs_start(control);
-    return registry_zones(control->registry, add_api_zone, control);
+    int error = control_catalogs_start(control);
+    return error == BASE_OK ? registry_zones(control->registry, add_api_zone, control) : error;
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -539,6 +550,7 @@ void control_first_look_done(struct control *control)
     if (!control->told_ready && control->options->ready != NULL)
         control->options->ready(control->options->context);
     control->told_ready = true;
+    control_clear_strangers(control);
 }
 
 static int seal(struct control *control)
@@ -613,6 +625,8 @@ static void end(struct control *control)
     free(control->watches);
     free(control->looking);
     free(control->look_again);
+    free(control->listed);
+    free(control->members_known);
     free(control->remotes);
     free(control->message);
     free(control->keys_directory);

@@ -50,7 +50,9 @@ static struct control_zone *add_zone(struct control *control, size_t index,
                                      const struct source_file *file)
 {
     const struct config_directory *directory = &control->config->directories[index];
-    struct control_zone *zone = control_table_add(control, file->zone);
+    struct control_zone *zone = NULL;
+    if (!control_removal_pending(control, file->zone)) /* else there is another look after it */
+        zone = control_table_add(control, file->zone);
     if (zone == NULL)
         return NULL;
     zone->origin = CONTROL_OF_DIRECTORY;
@@ -90,6 +92,7 @@ static void retire_unseen(struct control *control, size_t index, size_t found)
 static void merge(struct look *look)
 {
     struct control *control = look->control;
+    control->listed[look->index] = true;
     for (size_t i = 0; i < control->table.count; i++)
         control->table.zones[i]->seen = false;
     for (size_t i = 0; i < look->directory.count; i++) {
@@ -116,7 +119,8 @@ static void merge(struct look *look)
 static int retire_stranger(void *context, const struct image_zone *held)
 {
     struct control *control = context;
-    if (control_table_find(&control->table, held->apex) == NULL) {
+    if (control_table_find(&control->table, held->apex) == NULL &&
+        !control_removal_pending(control, held->apex)) {
         char name[DNS_NAME_TEXT];
         dns_name_text(name, held->apex);
         CONTROL_LOG(control, WARNING, "%s: has no source any more", name);
@@ -126,21 +130,36 @@ static int retire_stranger(void *context, const struct image_zone *held)
     return BASE_OK;
 }
 
-static bool clear_image(struct control *control)
+bool control_sources_known(const struct control *control)
+{
+    for (size_t i = 0; i < control->config->directory_count; i++) {
+        if (!control->listed[i])
+            return false;
+    }
+    for (size_t i = 0; i < control->config->catalog_count; i++) {
+        if (!control->members_known[i])
+            return false;
+    }
+    return control->first_look_over;
+}
+
+void control_clear_strangers(struct control *control)
 {
     struct image_reader *reader;
-    if (image_reader_open(control->image, &reader) != BASE_OK)
-        return false;
+    bool again = control->strangers_gone && !control->accept_removal;
+    if (again || !control_sources_known(control) ||
+        image_reader_open(control->image, &reader) != BASE_OK)
+        return;
     bool empty = control->table.count == 0 && control->config->directory_count > 0;
     int error = BASE_OK;
-    if (empty)
+    if (empty && !control->accept_removal)
         CONTROL_LOG(control, WARNING,
                     "there is no zone in any directory: what the image holds goes on being served. "
                     "If this is meant, say: kenter reload");
     else
         error = image_zone_list(reader, retire_stranger, control);
     image_reader_close(reader);
-    return error == BASE_OK;
+    control->strangers_gone = error == BASE_OK;
 }
 
 static void look_done(struct control_task *task)
@@ -165,9 +184,8 @@ static void look_done(struct control_task *task)
         control_directory_look(control, index);
     }
     if (control->looks == 0) {
-        if (!control->first_look_over && !control->unlisted)
-            clear_image(control);
         control_first_look_done(control);
+        control_clear_strangers(control);
         control->accept_removal = false;
     }
     control_collect_due(control);
@@ -206,7 +224,9 @@ int control_directories_start(struct control *control)
     control->watches = calloc(count + 1, sizeof(*control->watches));
     control->looking = calloc(count + 1, sizeof(*control->looking));
     control->look_again = calloc(count + 1, sizeof(*control->look_again));
-    if (control->watches == NULL || control->looking == NULL || control->look_again == NULL)
+    control->listed = calloc(count + 1, sizeof(*control->listed));
+    if (control->watches == NULL || control->looking == NULL || control->look_again == NULL ||
+        control->listed == NULL)
         return BASE_ENOMEM;
     for (size_t i = 0; i < count; i++) {
         const char *path = control->config->directories[i].path;

@@ -136,7 +136,7 @@ struct control_zone {
     size_t server_count;
     uint32_t refresh, retry, expire; /* of the SOA of the primary; 0: not known yet */
     base_time refresh_due;           /* 0: not */
-    base_time checked_at, expires_at;
+    base_time checked_at, expires_at, asked_at;
     bool refreshing;     /* a fetch is under way */
     bool refresh_again;  /* NOTIFY came meanwhile */
     bool whole_transfer; /* the next fetch is an AXFR */
@@ -247,6 +247,7 @@ struct control_job {
     struct zone *made;               /* content that we made (a produced catalog); owned */
     struct control_fetched *fetched; /* owned */
     struct control_change *changes;  /* owned */
+    bool of_fetch, of_difference;    /* made from what a primary gave; of an IXFR */
     bool use_published;              /* content is what is published */
     bool begin;        /* EDITS: nothing is in the registry yet, `file` is what it begins with */
     bool serial_known; /* published before: the new one must be greater */
@@ -303,6 +304,8 @@ int control_apply(struct zone *base, const struct source_edits *edits, unsigned 
 
 /* Takes a zone out of the image, and out of the registry too when it is to be forgotten. */
 int control_remove_start(struct control *control, const uint8_t *name, bool forget);
+/* Until it is done the name is not used for another zone: what is in the image is not its own. */
+bool control_removal_pending(const struct control *control, const uint8_t *name);
 /* Writes down in the registry what stands against a zone, and what happened. */
 int control_note_start(struct control *control, const uint8_t *name, const char *problem,
                        bool problem_changed, const struct registry_event *event);
@@ -339,6 +342,10 @@ struct control {
     bool unlisted;              /* a directory could not be read; for `once` */
     unsigned looks;             /* looks at directories under way */
     bool *looking, *look_again; /* by directory */
+    bool *listed;               /* by directory: it has been listed since the start */
+    bool *members_known;        /* by catalog: its members are in the table */
+    bool strangers_gone;        /* zones of the image that nobody knows were looked for */
+    bool sources_moved;         /* a zone lost its source, and may have another */
     bool accept_removal;        /* an empty directory is meant: asked for by reload */
     bool members_changed;       /* produced catalogs are to be made anew */
     base_time members_due;
@@ -362,8 +369,9 @@ struct control {
     uint64_t published_total, refused_total, gate_refused_total, signatures_total, updates_total,
         updates_refused_total, notifies_total, fetches_total, fetches_failed_total, removed_total;
     base_time started;
-    uint64_t asked;                 /* ids of messages to serve */
-    struct control_scrape *scrapes; /* metrics that wait for what serve has counted */
+    struct control_removal *removals; /* under way */
+    uint64_t asked;                   /* ids of messages to serve */
+    struct control_scrape *scrapes;   /* metrics that wait for what serve has counted */
     uv_timer_t scrape_timer;
 };
 
@@ -383,6 +391,8 @@ void control_run_due(struct control *control);
 void control_zone_add_change(struct control_zone *zone, struct control_change *change);
 /* Its source is gone: what is published goes away, the zone is forgotten. */
 void control_zone_retire(struct control_zone *zone);
+/* Its removal from the image is over, and it is still wanted. */
+void control_zone_removed(struct control_zone *zone);
 void control_zone_set_problem(struct control_zone *zone, const struct base_findings *findings);
 void control_log_event(struct control *control, const uint8_t *zone, const char *severity,
                        const char *code, const char *format, ...)
@@ -392,6 +402,10 @@ void control_log_event(struct control *control, const uint8_t *zone, const char 
 int control_directories_start(struct control *control);
 void control_directory_look(struct control *control, size_t index);
 void control_first_look_done(struct control *control); /* control.c */
+/* Have all sources said which zones they have? Before, nothing is missing for good. */
+bool control_sources_known(const struct control *control);
+/* Removes zones from the image that no source has any more. */
+void control_clear_strangers(struct control *control);
 /* primary.c */
 int control_zone_servers(struct control_zone *zone, const struct config_remote *const *remotes,
                          size_t count);
@@ -402,6 +416,8 @@ void control_notify_secondaries(struct control_zone *zone, const struct control_
 /* catalog.c */
 void control_catalog_published(struct control_zone *zone);
 void control_members_changed(struct control *control);
+/* Reads all catalogs again: a zone that had another source may be a member now. */
+void control_catalogs_read(struct control *control);
 struct control_job *control_catalog_job(struct control_zone *zone);
 int control_catalogs_start(struct control *control);
 /* link.c */

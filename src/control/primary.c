@@ -13,6 +13,8 @@
 #define REFRESH_MOST  (7 * 86400)
 #define RETRY_LEAST   15
 #define EXPIRE_LEAST  3600
+/* An answer that would keep a zone from expiring is waited for so long. */
+#define ANSWER_MOST 120
 /* Before any SOA was seen. */
 #define RETRY_UNKNOWN 60
 
@@ -62,10 +64,21 @@ static void expire_zone(struct control_zone *zone, base_time now)
                 name);
     zone->expired = true;
     zone->published = false;
+    zone->source_known = false;
     zone->due = 0;
+    zone->next_resign = zone->earliest_expiry = 0;
     control_log_event(zone->control, zone->name, "error", "zone.expired",
                       "no primary has answered for longer than the SOA allows");
-    control_remove_start(zone->control, zone->name, false);
+    if (control_remove_start(zone->control, zone->name, false) == BASE_OK)
+        zone->busy = true; /* until it is out of the image */
+}
+
+/* Unanswered for too long? A question that is under way is waited for, but not for ever: the clock
+ * may have jumped, or we may have been away. */
+static bool is_over(const struct control_zone *zone, base_time now)
+{
+    return zone->published && !zone->busy && zone->fetched == NULL && zone->expires_at != 0 &&
+           zone->expires_at <= now;
 }
 
 static void set_timers(struct control_zone *zone, uint32_t refresh, uint32_t retry, uint32_t expire)
@@ -116,6 +129,8 @@ static void arrived(struct control_task *task)
         zone->refresh_due = now + (zone->retry != 0 ? zone->retry : RETRY_UNKNOWN);
         control_zone_set_problem(zone, &arrival->findings);
         control_waiters_done(zone);
+        if (is_over(zone, now))
+            expire_zone(zone, now);
     } else {
         note_checked(zone, now);
         zone->whole_transfer = false;
@@ -218,18 +233,20 @@ static void start_fetch(struct control_zone *zone)
     }
     zone->refreshing = true;
     zone->refresh_again = false;
+    zone->asked_at = base_clock_now();
     control->fetches++;
 }
 
 void control_refresh(struct control_zone *zone)
 {
     base_time now = base_clock_now();
-    if (zone->published && zone->expires_at != 0 && zone->expires_at <= now)
+    bool late = zone->server_count == 0 || (zone->refreshing && now - zone->asked_at > ANSWER_MOST);
+    if (late && is_over(zone, now))
         expire_zone(zone, now);
     if (zone->refreshing || zone->busy || zone->fetched != NULL || zone->gone ||
         zone->server_count == 0 || zone->control->stopping)
         return;
-    if (zone->refresh_again || zone->refresh_due <= now)
+    if (zone->refresh_again || zone->refresh_due <= now || is_over(zone, now))
         start_fetch(zone);
 }
 
@@ -239,11 +256,14 @@ void control_primary_done(struct control_zone *zone, struct control_job *job)
     if (good && zone->expires_at != 0)
         control_checked_start(zone->control, zone);
     /* A difference that did not fit what we have: the whole zone then. */
-    if (!good && job->task.run == control_change_run && job->outcome == CONTROL_REFUSED) {
+    if (!good && job->of_difference) {
         zone->whole_transfer = true;
         zone->source_known = false;
-        zone->refresh_again = true;
+        zone->refresh_again = job->outcome == CONTROL_REFUSED;
     }
+    /* What came is lost with the job, and asked for again when the job would be. */
+    if (job->outcome == CONTROL_FAILED && job->of_fetch)
+        zone->refresh_due = zone->due;
     if (zone->refresh_again)
         control_refresh(zone);
 }

@@ -95,6 +95,10 @@ static void on_timer(uv_timer_t *timer)
             if (zone->source == CONFIG_PRIMARY)
                 control_refresh(zone);
         }
+        if (control->sources_moved) {
+            control->sources_moved = false;
+            control_catalogs_read(control);
+        }
         control_collect_due(control);
     }
     control_run_due(control);
@@ -154,6 +158,8 @@ static struct control_job *make_job(struct control_zone *zone)
     if (zone->fetched != NULL) {
         job->fetched = zone->fetched;
         zone->fetched = NULL;
+        job->of_fetch = true;
+        job->of_difference = job->fetched->has_edits;
         if (job->fetched->has_edits && zone->published && job->policy->signs && !zone->changed)
             job->task.run = control_change_run;
         return job;
@@ -232,7 +238,7 @@ static bool all_done(const struct control *control)
 static void plan_members(struct control *control)
 {
     base_time now = base_clock_now();
-    if (!control->members_changed || control->stopping)
+    if (!control->members_changed || control->stopping || !control_sources_known(control))
         return;
     if (control->members_due == 0)
         control->members_due = now + 1 + (base_time)(control->table.count / 10000);
@@ -612,4 +618,14 @@ void control_zone_retire(struct control_zone *zone)
     }
     control->members_changed = true;
     control_table_remove(control, zone);
+}
+
+void control_zone_removed(struct control_zone *zone)
+{
+    zone->busy = false;
+    zone->in_image = false;
+    if (zone->gone)
+        control_zone_retire(zone);
+    else if (zone->changed || zone->fetched != NULL)
+        control_zone_urgent(zone);
 }

@@ -96,8 +96,9 @@ int control_job_store(struct control_task *task)
 
 /* --- other things that the writer does --- */
 
-struct removal {
+struct control_removal {
     struct control_task task;
+    struct control_removal *next;
     struct control *control;
     bool forget;
     uint8_t name[DNS_NAME_MAX];
@@ -105,7 +106,7 @@ struct removal {
 
 static int forget_zone(struct control_task *task)
 {
-    struct removal *removal = (struct removal *)task;
+    struct control_removal *removal = (struct control_removal *)task;
     if (!removal->forget)
         return BASE_OK;
     int error = registry_zone_forget(removal->control->registry, removal->name);
@@ -114,14 +115,30 @@ static int forget_zone(struct control_task *task)
 
 static int remove_zone(struct control_task *task)
 {
-    struct removal *removal = (struct removal *)task;
+    struct control_removal *removal = (struct control_removal *)task;
     int error = image_remove(removal->control->image, removal->name);
     return error == BASE_ENOENT ? BASE_OK : error;
 }
 
+bool control_removal_pending(const struct control *control, const uint8_t *name)
+{
+    const struct control_removal *removal = control->removals;
+    while (removal != NULL && !dns_name_equal(removal->name, name))
+        removal = removal->next;
+    return removal != NULL;
+}
+
+static void take_off(struct control_removal *removal)
+{
+    struct control_removal **at = &removal->control->removals;
+    while (*at != removal)
+        at = &(*at)->next;
+    *at = removal->next;
+}
+
 static void removed(struct control_task *task)
 {
-    struct removal *removal = (struct removal *)task;
+    struct control_removal *removal = (struct control_removal *)task;
     char name[DNS_NAME_TEXT];
     dns_name_text(name, removal->name);
     if (task->error == BASE_OK)
@@ -129,13 +146,22 @@ static void removed(struct control_task *task)
     else
         CONTROL_LOG(removal->control, ERROR, "%s: goes on being served until the next start: %s",
                     name, base_strerror(task->error));
-    removal->control->removed_total++;
+    take_off(removal);
+    struct control *control = removal->control;
+    struct control_zone *zone = control_table_find(&control->table, removal->name);
+    if (zone != NULL) {
+        control_zone_removed(zone);
+    } else if (!control->stopping) {
+        control->sources_moved = true; /* another source may have the zone too */
+        control_schedule(control, 0);
+    }
+    control->removed_total++;
     free(removal);
 }
 
 int control_remove_start(struct control *control, const uint8_t *name, bool forget)
 {
-    struct removal *removal = calloc(1, sizeof(*removal));
+    struct control_removal *removal = calloc(1, sizeof(*removal));
     if (removal == NULL)
         return BASE_ENOMEM;
     removal->task.record = forget_zone;
@@ -144,6 +170,8 @@ int control_remove_start(struct control *control, const uint8_t *name, bool forg
     removal->control = control;
     removal->forget = forget;
     memcpy(removal->name, name, dns_name_length(name));
+    removal->next = control->removals;
+    control->removals = removal;
     control_pool_write(control, &removal->task);
     return BASE_OK;
 }
@@ -210,16 +238,43 @@ static void set_errors(struct control_task *tasks, int error)
     }
 }
 
+/* All, or none: *failed is the one that could not be recorded, NULL for the database itself. */
+static int try_registry(struct control *control, struct control_task *tasks,
+                        struct control_task **failed)
+{
+    *failed = NULL;
+    int error = registry_begin(control->registry);
+    if (error != BASE_OK)
+        return error;
+    for (struct control_task *task = tasks; task != NULL; task = task->next) {
+        if (task->record == NULL || task->error != BASE_OK)
+            continue;
+        error = task->record(task);
+        if (error != BASE_OK) {
+            registry_abort(control->registry);
+            *failed = task;
+            return error;
+        }
+    }
+    return registry_commit(control->registry);
+}
+
+static bool is_of_disk(int error)
+{
+    return error == BASE_EIO || error == BASE_ESPACE || error == BASE_EFORMAT;
+}
+
+/* One that cannot be recorded is left out, and the others are tried again without it; what the disk
+ * refuses, it refuses to all. */
 static int write_registry(struct control *control, struct control_task *tasks)
 {
-    int error = registry_begin(control->registry);
-    for (struct control_task *task = tasks; task != NULL && error == BASE_OK; task = task->next) {
-        if (task->record != NULL && task->error == BASE_OK)
-            error = task->record(task);
-        if (error != BASE_OK)
-            registry_abort(control->registry);
+    while (true) {
+        struct control_task *failed;
+        int error = try_registry(control, tasks, &failed);
+        if (error == BASE_OK || failed == NULL || is_of_disk(error))
+            return error;
+        failed->error = error;
     }
-    return error == BASE_OK ? registry_commit(control->registry) : error;
 }
 
 /* One that fails leaves the others. */
