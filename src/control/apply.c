@@ -30,12 +30,21 @@ static int compare_set(const uint8_t *a, uint16_t a_type, const uint8_t *b, uint
     return order != 0 ? order : (int)a_type - (int)b_type;
 }
 
+static int compare_rdata(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length)
+{
+    int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
+    return order != 0 ? order : (a_length > b_length) - (a_length < b_length);
+}
+
+/* By RRset, by record, and then in the order of their making, in which they lie. */
 static int compare_edits(const void *a, const void *b)
 {
     const struct source_edit *x = *(const struct source_edit *const *)a;
     const struct source_edit *y = *(const struct source_edit *const *)b;
     int order = compare_set(x->owner, x->type, y->owner, y->type);
-    return order != 0 ? order : x < y ? -1 : x > y; /* they lie in the order of their making */
+    if (order == 0)
+        order = compare_rdata(x->rdata, x->length, y->rdata, y->length);
+    return order != 0 ? order : x < y ? -1 : x > y;
 }
 
 static int sort_edits(struct application *work, const struct source_edits *edits)
@@ -82,21 +91,40 @@ static bool keep_untouched(void *context, const struct zone_node *node,
     return find_set(context, node->name, rrset->type) == NULL;
 }
 
-static bool same_rdata(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length)
+static bool same_record(const struct source_edit *a, const struct source_edit *b)
 {
-    return a_length == b_length && memcmp(a, b, a_length) == 0;
+    return compare_rdata(a->rdata, a->length, b->rdata, b->length) == 0;
 }
 
-/* What the last edit of a record says: 1 added, -1 removed, 0 there is none. */
-static int last_edit(const struct application *work, const struct touched *set,
-                     const uint8_t *rdata, size_t length)
+/* Is there an edit of a record? */
+static bool is_edited(const struct application *work, const struct touched *set,
+                      const struct dns_rr *rr)
 {
-    for (size_t i = set->end; i > set->first; i--) {
-        const struct source_edit *edit = work->edits[i - 1];
-        if (same_rdata(edit->rdata, edit->length, rdata, length))
-            return edit->add ? 1 : -1;
+    size_t low = set->first, high = set->end;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct source_edit *edit = work->edits[middle];
+        int order = compare_rdata(edit->rdata, edit->length, rr->rdata, rr->length);
+        if (order == 0)
+            return true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return 0;
+    return false;
+}
+
+/* The record that was added last of all; NULL: none was. Its TTL is the RRset's. */
+static const struct source_edit *last_added(const struct application *work,
+                                            const struct touched *set)
+{
+    const struct source_edit *last = NULL;
+    for (size_t i = set->first; i < set->end; i++) {
+        if (work->edits[i]->add && (last == NULL || work->edits[i] > last))
+            last = work->edits[i];
+    }
+    return last;
 }
 
 /* Writes what an RRset is afterwards. A SOA that is added takes the place of the one before. */
@@ -105,30 +133,20 @@ static int write_set(struct application *work, const struct touched *set)
     const struct zone *base = work->base;
     const struct zone_node *node = zone_find(base, set->owner, NULL);
     const struct zone_rrset *old = node != NULL ? zone_rrset(base, node, set->type) : NULL;
-    uint32_t ttl = old != NULL ? old->ttl : 0;
-    bool added = false;
-    for (size_t i = set->first; i < set->end; i++) {
-        if (work->edits[i]->add) {
-            ttl = work->edits[i]->ttl;
-            added = true;
-        }
-    }
+    const struct source_edit *added = last_added(work, set);
+    uint32_t ttl = added != NULL ? added->ttl : old != NULL ? old->ttl : 0;
+    bool single = set->type == DNS_TYPE_SOA && added != NULL;
     int error = BASE_OK;
-    for (unsigned i = 0; old != NULL && error == BASE_OK && i < old->count; i++) {
+    for (unsigned i = 0; old != NULL && !single && error == BASE_OK && i < old->count; i++) {
         const struct dns_rr *rr = base->rrs[old->first_rr + i];
-        if ((set->type == DNS_TYPE_SOA && added) ||
-            last_edit(work, set, rr->rdata, rr->length) != 0)
-            continue;
-        error = zone_batch_add(&work->writer, set->owner, set->type, ttl, rr->rdata, rr->length);
+        if (!is_edited(work, set, rr))
+            error =
+                zone_batch_add(&work->writer, set->owner, set->type, ttl, rr->rdata, rr->length);
     }
     for (size_t i = set->first; error == BASE_OK && i < set->end; i++) {
         const struct source_edit *edit = work->edits[i];
-        bool later = false;
-        for (size_t k = i + 1; k < set->end && !later; k++)
-            later = same_rdata(edit->rdata, edit->length, work->edits[k]->rdata,
-                               work->edits[k]->length) ||
-                    (set->type == DNS_TYPE_SOA && work->edits[k]->add);
-        if (edit->add && !later)
+        bool last = i + 1 == set->end || !same_record(edit, work->edits[i + 1]);
+        if (single ? edit == added : edit->add && last)
             error = zone_batch_add(&work->writer, set->owner, set->type, ttl, edit->rdata,
                                    edit->length);
     }

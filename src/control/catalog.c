@@ -94,10 +94,13 @@ static void catalog_read(struct control_task *task)
         base_log_finding(control->log, base_clock_now(), &reading->findings.items[i]);
     struct control_zone *zone = control_table_find(&control->table, reading->name);
     if (reading->status == BASE_OK) {
+        if (zone != NULL)
+            control_zone_set_problem(zone, CONTROL_PROBLEM_MEMBERS, NULL);
         follow(control, reading->index, &reading->catalog);
         source_catalog_free(&reading->catalog);
     } else if (zone != NULL && reading->status == BASE_EREFUSED) {
-        control_zone_set_problem(zone, &reading->findings); /* the last good members stay */
+        control_zone_set_problem(zone, CONTROL_PROBLEM_MEMBERS,
+                                 &reading->findings); /* the last good members stay */
     }
     base_findings_free(&reading->findings);
     free(reading);

@@ -243,6 +243,7 @@ static bool publish_whole(struct control_job *job, struct control_worker *worker
     if (error == BASE_OK)
         error = control_apply(job->previous, &job->edits, job->threads, &job->findings, &content);
     if (error != BASE_OK) {
+        job->outcome = error == BASE_EREFUSED ? CONTROL_REFUSED : CONTROL_FAILED;
         control_job_report(job, SYSTEM_FAILED, NULL, "the change could not be made: %s",
                            base_strerror(error));
         return false;
@@ -324,8 +325,8 @@ static bool publish_first(struct control_job *job, struct control_worker *worker
     if (error == BASE_OK)
         error = control_apply(base, &job->edits, 1, &job->findings, &content);
     if (error == BASE_OK) {
-        struct zone_check_options options = {.threads = 1,
-                                             .refresh_margin = job->policy->sign.refresh};
+        struct zone_check_options options = {
+            .threads = 1, .refresh_margin = job->policy->signs ? job->policy->sign.refresh : 0};
         error = zone_check(content, &options, &job->findings);
         if (error == BASE_OK && base_findings_bad(&job->findings))
             error = BASE_EREFUSED;
@@ -357,9 +358,7 @@ bool control_change_run(struct control_task *task, struct control_worker *worker
     if (error == BASE_ENOENT && job->source == CONFIG_EDITS)
         return publish_first(job, worker);
     if (error != BASE_OK) {
-        control_job_report(job, IMAGE_UNREADABLE, NULL,
-                           "the published version cannot be read from the image: %s",
-                           base_strerror(error));
+        control_job_unreadable(job, error);
         return false;
     }
     image_view(reader, &held, &view);

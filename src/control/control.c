@@ -38,12 +38,36 @@ static uint64_t mix(uint64_t hash, const void *data, size_t length)
     return hash;
 }
 
+/* By its fields: what lies between them in memory is nobody's. */
+static uint64_t mix_policy(uint64_t hash, const struct config_policy *policy)
+{
+    const struct sign_policy *sign = &policy->sign;
+    const uint32_t values[] = {policy->signs,
+                               sign->validity,
+                               sign->refresh,
+                               sign->inception,
+                               sign->jitter,
+                               sign->algorithm,
+                               sign->rsa_bits,
+                               sign->csk,
+                               sign->dnskey_ttl,
+                               sign->denial,
+                               sign->opt_out,
+                               sign->nsec3_iterations,
+                               sign->nsec3_salt_length,
+                               sign->serial,
+                               sign->cds,
+                               sign->cdnskey,
+                               sign->zonemd};
+    hash = mix(hash, values, sizeof(values));
+    hash = mix(hash, sign->nsec3_salt, sign->nsec3_salt_length);
+    return mix(hash, sign->cds_digests, sizeof(sign->cds_digests));
+}
+
 void control_zone_stamp(const struct control_zone *zone, char out[80])
 {
-    const struct config_policy *policy = zone->as->policy;
     uint64_t hash = mix(0xcbf29ce484222325u, &zone->fingerprint, sizeof(zone->fingerprint));
-    hash = mix(hash, &policy->sign, sizeof(policy->sign));
-    hash = mix(hash, &policy->signs, sizeof(policy->signs));
+    hash = mix_policy(hash, zone->as->policy);
     snprintf(out, 80, "1:%016llx", (unsigned long long)hash);
 }
 
@@ -133,12 +157,8 @@ static void take_registry(struct control_zone *zone)
         zone->checked_at = known.checked_at;
         zone->expires_at = known.expires_at;
         snprintf(zone->stamp, sizeof(zone->stamp), "%s", known.stamp);
-        if (known.problem != NULL) {
-            json_t *list = json_loads(known.problem, 0, NULL);
-            zone->problems = (unsigned)json_array_size(list);
-            json_decref(list);
-            zone->problem = strdup(known.problem);
-        }
+        if (known.problem != NULL)
+            control_zone_known_problem(zone, known.problem);
     }
     base_arena_free(&arena);
 }
@@ -156,6 +176,23 @@ static bool is_exported(const struct control_zone *zone)
     return good;
 }
 
+/* The settings may ask for other signatures than those that are published, or for none. */
+static void follow_policy(struct control_zone *zone)
+{
+    char stamp[80];
+    control_zone_stamp(zone, stamp);
+    if (strcmp(stamp, zone->stamp) == 0)
+        return;
+    if (zone->source == CONFIG_PRIMARY && zone->origin != CONTROL_OF_PRODUCED &&
+        !zone->as->policy->signs) {
+        /* What came unsigned has our signatures now: it has to come again. */
+        zone->whole_transfer = zone->refresh_again = true;
+        zone->source_known = false;
+    } else {
+        zone->changed = true;
+    }
+}
+
 void control_zone_as_published(struct control_zone *zone)
 {
     take_image(zone);
@@ -170,6 +207,8 @@ void control_zone_as_published(struct control_zone *zone)
         zone->changed = true;
     if (zone->source == CONFIG_EDITS && !zone->published)
         zone->changed = zone->file != NULL || zone->edition > 0;
+    if (zone->source != CONFIG_FILE && zone->published)
+        follow_policy(zone);
 }
 
 /* --- zones of the configuration and of the API --- */
@@ -193,14 +232,15 @@ static void add_config_zone(struct control *control, const struct config_zone *a
 static void look_at_file(struct control_zone *zone)
 {
     struct stat status;
-    if (zone->source != CONFIG_FILE || zone->origin == CONTROL_OF_DIRECTORY || zone->file == NULL ||
-        stat(zone->file, &status) != 0)
+    struct source_fingerprint now = {.modified_ns = -1}; /* there is none */
+    if (zone->source != CONFIG_FILE || zone->origin == CONTROL_OF_DIRECTORY || zone->file == NULL)
         return;
-    struct source_fingerprint now = {.device = status.st_dev,
-                                     .inode = status.st_ino,
-                                     .size = (uint64_t)status.st_size,
-                                     .modified_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 +
-                                                    status.st_mtim.tv_nsec};
+    if (stat(zone->file, &status) == 0)
+        now = (struct source_fingerprint){
+            .device = status.st_dev,
+            .inode = status.st_ino,
+            .size = (uint64_t)status.st_size,
+            .modified_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec};
     if (!source_fingerprint_equal(&now, &zone->fingerprint)) {
         zone->fingerprint = now;
         control_zone_source_seen(zone);

@@ -88,13 +88,15 @@ static void exported(struct control_task *task)
             &findings, FILE_UNWRITABLE, &place, "the signed zone could not be stored: %s",
             export->error == BASE_EIO ? strerror(export->number) : base_strerror(export->error));
         base_log_finding(control->log, base_clock_now(), &findings.items[0]);
-        control_zone_set_problem(zone, &findings);
+        control_zone_set_problem(zone, CONTROL_PROBLEM_EXPORT, &findings);
         base_findings_free(&findings);
         control->refused++;
         zone->exporting = true;
         zone->due = base_clock_now() + CONTROL_RETRY_MOST;
-    } else if (!zone->stale && zone->failures == 0) {
-        zone->due = zone->next_resign;
+    } else {
+        control_zone_set_problem(zone, CONTROL_PROBLEM_EXPORT, NULL);
+        if (!zone->stale && zone->failures == 0)
+            zone->due = zone->next_resign;
     }
     if (zone->gone)
         control_zone_retire(zone);

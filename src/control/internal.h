@@ -9,6 +9,7 @@
  *   change.c     a job that makes a version from a change of the published one
  *   writer.c     commits: registry first, then image, many zones at once
  *   directory.c  zones of directories
+ *   problem.c    what stands against a zone
  *   primary.c    zones of primaries: refresh, retry, expire; telling secondaries
  *   catalog.c    catalog zones, consumed and produced
  *   link.c       UPDATE and NOTIFY from the serve process
@@ -117,6 +118,15 @@ enum control_origin {
     CONTROL_OF_PRODUCED, /* a catalog that we make */
 };
 
+/* Who finds what stands against a zone. */
+enum control_problem {
+    CONTROL_PROBLEM_VERSION, /* making a version: the content, the gate */
+    CONTROL_PROBLEM_FETCH,   /* asking its primaries */
+    CONTROL_PROBLEM_EXPORT,  /* writing its signed file */
+    CONTROL_PROBLEM_MEMBERS, /* reading it as a catalog */
+    CONTROL_PROBLEM_PARTS
+};
+
 struct control_change;
 struct control_waiter;
 
@@ -174,7 +184,8 @@ struct control_zone {
     size_t change_count;
     size_t solo; /* so many changes are taken one by one */
     /* what stands against it */
-    char *problem; /* JSON array of findings; NULL: none */
+    json_t *problem_parts[CONTROL_PROBLEM_PARTS]; /* arrays of findings, or NULL */
+    char *problem;                                /* all of them as one array; NULL: none */
     unsigned problems;
     uint8_t name[]; /* wire, lower case */
 };
@@ -251,6 +262,8 @@ struct control_job {
     bool use_published;              /* content is what is published */
     bool begin;        /* EDITS: nothing is in the registry yet, `file` is what it begins with */
     bool serial_known; /* published before: the new one must be greater */
+    bool source_was_known;
+    uint32_t source_serial_before;
     uint32_t serial_before;
     base_time now;
     unsigned threads;
@@ -258,6 +271,7 @@ struct control_job {
     /* out */
     enum control_outcome outcome;
     bool last_good;
+    bool image_damaged;
     bool from_export;               /* `previous` is the exported file; the image has none */
     struct zone *previous, *result; /* whole */
     struct zone_delta delta;        /* or a change */
@@ -285,6 +299,8 @@ struct control_job *control_job_new(struct control_zone *zone);
 void control_job_free(struct control_job *job);
 void control_job_report(struct control_job *job, enum base_finding_code code, const char *file,
                         const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The image could not be read: the job fails; damage makes the image anew. */
+void control_job_unreadable(struct control_job *job, int error);
 /* A version is there: SOA, counts, times of it into the job. */
 void control_job_describe(struct control_job *job, const struct zone *version);
 bool control_whole_run(struct control_task *task, struct control_worker *worker);
@@ -331,6 +347,8 @@ struct control {
     struct control_zone **due;
     size_t due_count, due_next;
     struct control_zone *urgent, **urgent_last;
+    unsigned urgent_run;  /* so many were taken one after the other */
+    base_time looked_at;  /* at the clock */
     char *keys_directory; /* for messages */
     base_time next;       /* when the first of the others is due */
     uint64_t weight;      /* of the jobs that run */
@@ -393,10 +411,16 @@ void control_zone_add_change(struct control_zone *zone, struct control_change *c
 void control_zone_retire(struct control_zone *zone);
 /* Its removal from the image is over, and it is still wanted. */
 void control_zone_removed(struct control_zone *zone);
-void control_zone_set_problem(struct control_zone *zone, const struct base_findings *findings);
 void control_log_event(struct control *control, const uint8_t *zone, const char *severity,
                        const char *code, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* problem.c */
+/* What one of them has found now; NULL, or nothing but information: nothing stands against it. */
+void control_zone_set_problem(struct control_zone *zone, enum control_problem part,
+                              const struct base_findings *findings);
+/* What an earlier run has written down. */
+void control_zone_known_problem(struct control_zone *zone, const char *text);
 
 /* directory.c */
 int control_directories_start(struct control *control);

@@ -127,15 +127,15 @@ static void arrived(struct control_task *task)
     if (arrival->kind == SOURCE_FAILED) {
         control->fetches_failed_total++;
         zone->refresh_due = now + (zone->retry != 0 ? zone->retry : RETRY_UNKNOWN);
-        control_zone_set_problem(zone, &arrival->findings);
+        control_zone_set_problem(zone, CONTROL_PROBLEM_FETCH, &arrival->findings);
         control_waiters_done(zone);
         if (is_over(zone, now))
             expire_zone(zone, now);
     } else {
         note_checked(zone, now);
+        control_zone_set_problem(zone, CONTROL_PROBLEM_FETCH, NULL);
         zone->whole_transfer = false;
         if (arrival->kind == SOURCE_CURRENT) {
-            control_zone_set_problem(zone, NULL);
             control_waiters_done(zone);
             control_checked_start(control, zone);
         } else {

@@ -10,6 +10,10 @@
 /* A directory that the system cannot watch (a network file system) is looked at this often; and
  * what is due by the clock is found this late at most. */
 #define POLL_MS 10000
+/* Clocks are set right by small steps; more is a jump. Seconds. */
+#define CLOCK_BACK 60
+/* After so many zones that are urgent, one that is merely due has its turn. */
+#define URGENT_RUN 8
 /* Jobs on their way at once, those that wait for a commit included, and octets of their zones. */
 #define JOBS_MAX   1024
 #define WEIGHT_MAX ((uint64_t)16 << 20)
@@ -58,18 +62,9 @@ void control_zone_urgent(struct control_zone *zone)
     control->urgent_last = &zone->urgent_next;
 }
 
-/* The next zone to work on; NULL: none. Those that are busy come again when they are not. */
-static struct control_zone *next_zone(struct control *control)
+static struct control_zone *next_due(struct control *control)
 {
-    while (control->urgent != NULL) {
-        struct control_zone *zone = control->urgent;
-        control->urgent = zone->urgent_next;
-        if (control->urgent == NULL)
-            control->urgent_last = &control->urgent;
-        zone->urgent = false;
-        if (!zone->busy)
-            return zone;
-    }
+    control->urgent_run = 0;
     while (control->due_next < control->due_count) {
         struct control_zone *zone = control->due[control->due_next++];
         if (zone == NULL)
@@ -81,11 +76,53 @@ static struct control_zone *next_zone(struct control *control)
     return NULL;
 }
 
+/* The next zone to work on; NULL: none. Those that are busy come again when they are not. */
+static struct control_zone *next_zone(struct control *control)
+{
+    struct control_zone *due = control->urgent_run >= URGENT_RUN ? next_due(control) : NULL;
+    if (due != NULL)
+        return due;
+    while (control->urgent != NULL) {
+        struct control_zone *zone = control->urgent;
+        control->urgent = zone->urgent_next;
+        if (control->urgent == NULL)
+            control->urgent_last = &control->urgent;
+        zone->urgent = false;
+        control->urgent_run++;
+        if (!zone->busy)
+            return zone;
+    }
+    return next_due(control);
+}
+
+/* The clock went back: what was to come at a time that is far away now comes at once, and
+ * signatures that begin in the future are made anew. */
+static void look_at_clock(struct control *control)
+{
+    base_time now = base_clock_now();
+    bool back = control->looked_at != 0 && now < control->looked_at - CLOCK_BACK;
+    control->looked_at = now;
+    if (!back)
+        return;
+    CONTROL_LOG(control, WARNING, "the clock went back: every zone is looked at");
+    for (size_t i = 0; i < control->table.count; i++) {
+        struct control_zone *zone = control->table.zones[i];
+        if (zone->due != 0)
+            zone->due = now;
+        if (zone->refresh_due > now)
+            zone->refresh_due = now;
+        if (zone->expires_at != 0 && zone->expires_at > now + zone->expire && zone->expire != 0)
+            zone->expires_at = now + zone->expire;
+    }
+    control->members_due = 0;
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct control *control = timer->data;
     control_schedule(control, POLL_MS);
     if (!control->stopping) {
+        look_at_clock(control);
         for (size_t i = 0; i < control->config->directory_count; i++)
             control_directory_look(control, i);
         control_look_at_files(control);
@@ -164,7 +201,9 @@ static struct control_job *make_job(struct control_zone *zone)
             job->task.run = control_change_run;
         return job;
     }
-    bool first_records = zone->source == CONFIG_EDITS && !zone->published && zone->changes != NULL;
+    bool begins = zone->file != NULL && zone->edition == 0; /* with what the file says */
+    bool first_records =
+        zone->source == CONFIG_EDITS && !zone->published && zone->changes != NULL && !begins;
     if ((zone->changed || zone->stale || !zone->published) && !first_records) {
         zone->stale = true; /* until it is done */
         job->use_published = zone->source == CONFIG_PRIMARY;
@@ -194,6 +233,17 @@ static bool has_room(struct control *control)
            (control->jobs < JOBS_MAX && control->weight < WEIGHT_MAX);
 }
 
+/* Waits it for its primary, or for its first records? */
+static bool has_nothing(const struct control_zone *zone)
+{
+    if (zone->published || zone->origin == CONTROL_OF_PRODUCED)
+        return false;
+    if (zone->source == CONFIG_PRIMARY)
+        return zone->fetched == NULL;
+    return zone->source == CONFIG_EDITS && zone->file == NULL && zone->edition == 0 &&
+           zone->changes == NULL;
+}
+
 /* Starts what there is to do for a zone. */
 static void start(struct control_zone *zone, unsigned threads)
 {
@@ -202,11 +252,12 @@ static void start(struct control_zone *zone, unsigned threads)
         control_export(zone, NULL);
         return;
     }
-    bool waits = zone->source == CONFIG_PRIMARY && zone->origin != CONTROL_OF_PRODUCED;
-    if (waits && !zone->published && zone->fetched == NULL) {
-        zone->changed = false;
+    if (has_nothing(zone)) {
+        zone->changed = zone->stale = false;
         zone->due = 0;
-        return; /* waits for its primary */
+        if (zone->source == CONFIG_EDITS)
+            control_waiters_done(zone);
+        return;
     }
     struct control_job *job = make_job(zone);
     if (job == NULL) {
@@ -284,53 +335,6 @@ void control_log_event(struct control *control, const uint8_t *zone, const char 
     struct registry_event event = {
         .at = base_clock_now(), .severity = severity, .code = code, .text = text};
     control_note_start(control, zone, NULL, false, &event);
-}
-
-/* What people should know: errors and warnings; NULL: nothing. */
-static char *problem_text(const struct base_findings *findings, unsigned *count)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < findings->count; i++) {
-        if (findings->items[i].severity != BASE_INFO)
-            json_array_append_new(list, api_finding(&findings->items[i]));
-    }
-    *count = (unsigned)json_array_size(list);
-    char *text = *count > 0 ? json_dumps(list, JSON_COMPACT) : NULL;
-    json_decref(list);
-    return text;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-void control_zone_set_problem(struct control_zone *zone, const struct base_findings *findings)
-{
-    unsigned count = 0;
-    char *text = findings != NULL ? problem_text(findings, &count) : NULL;
-    if (same_text(text, zone->problem)) {
-        free(text);
-        return;
-    }
-    free(zone->problem);
-    zone->problem = text;
-    zone->problems = count;
-    struct registry_event event = {.at = base_clock_now(),
-                                   .severity = "info",
-                                   .code = "zone.problem-solved",
-                                   .text = "nothing stands against it any more"};
-    for (size_t i = 0; findings != NULL && i < findings->count; i++) {
-        const struct base_finding *finding = &findings->items[i];
-        if (finding->severity == BASE_INFO)
-            continue;
-        event.severity = base_severity_name(finding->severity);
-        event.code = base_finding_info(finding->code)->code;
-        event.text = finding->message;
-        if (finding->severity == BASE_ERROR)
-            break;
-    }
-    control_note_start(zone->control, zone->name, zone->problem, true, &event);
 }
 
 static void log_outcome(struct control *control, const struct control_job *job)
@@ -513,7 +517,7 @@ static void take_outcome(struct control_zone *zone, struct control_job *job)
         control->refused++;
     /* A change that was refused says nothing of what is published. */
     if (job->changes == NULL || !bad)
-        control_zone_set_problem(zone, &job->findings);
+        control_zone_set_problem(zone, CONTROL_PROBLEM_VERSION, &job->findings);
 }
 
 /* What others are told of a new version. */
@@ -536,6 +540,8 @@ static void job_done(struct control_task *task)
     control->jobs--;
     control->weight -= job->weight;
     zone->busy = false;
+    if (job->image_damaged)
+        control_image_damaged(control);
     if (task->error != BASE_OK)
         writer_failed(zone, job);
     bool dry = was_dry(job), apart = take_apart(zone, job);

@@ -26,8 +26,8 @@ struct control_job *control_job_new(struct control_zone *zone)
     job->serial_known = zone->published || zone->serial_known;
     job->serial_before = zone->serial;
     job->edition = zone->edition;
-    job->source_known = zone->source_known;
-    job->source_serial = zone->source_serial;
+    job->source_known = job->source_was_known = zone->source_known;
+    job->source_serial = job->source_serial_before = zone->source_serial;
     memcpy(job->name, zone->name, dns_name_length(zone->name));
     control_zone_stamp(zone, job->stamp);
     base_findings_init(&job->findings, 20);
@@ -102,6 +102,15 @@ int control_load_published(struct control_job *job, struct control_worker *worke
     if (error == BASE_OK)
         error = image_load(reader, &held, job->threads, out);
     return error == BASE_ENOENT ? BASE_OK : error;
+}
+
+void control_job_unreadable(struct control_job *job, int error)
+{
+    job->outcome = CONTROL_FAILED;
+    job->image_damaged = error == BASE_EFORMAT;
+    control_job_report(job, IMAGE_UNREADABLE, NULL,
+                       "the published version cannot be read from the image: %s",
+                       base_strerror(error));
 }
 
 /* --- the gate --- */
@@ -252,7 +261,8 @@ static bool get_content(struct control_job *job, struct zone **out)
             job->last_good = true;
         }
         job->replace = false;
-        job->source_known = job->zone->source_known;
+        job->source_known = job->source_was_known;
+        job->source_serial = job->source_serial_before;
     }
     if (job->previous == NULL)
         return false;
@@ -364,10 +374,10 @@ bool control_whole_run(struct control_task *task, struct control_worker *worker)
     struct zone *content = NULL;
     job->outcome = CONTROL_FAILED;
     int error = control_load_published(job, worker, &job->previous);
-    if (error != BASE_OK)
-        control_job_report(job, IMAGE_UNREADABLE, NULL,
-                           "the published version cannot be read from the image: %s",
-                           base_strerror(error));
+    if (error != BASE_OK) {
+        control_job_unreadable(job, error);
+        return false;
+    }
     if (!get_content(job, &content))
         return false;
     enum control_outcome source = job->outcome;
