@@ -232,7 +232,8 @@ def test_backup_and_restore_of_the_registry(place):
         assert daemon.end() == 0
     registry.unlink()
     shutil.copy(copy, registry)
-    shutil.rmtree(place / "data/image")
+    for made_from_it in ("image", "signed"):
+        shutil.rmtree(place / "data" / made_from_it)
     daemon = Daemon(place)
     try:
         daemon.wait_signed("shop.example", "192.0.2.80")
