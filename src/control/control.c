@@ -140,6 +140,16 @@ static void take_image(struct control_zone *zone)
     image_reader_release(control->start_reader);
 }
 
+/* The registry was written, and then the image was not: what is noted of the source was never
+ * published. */
+static void make_again(struct control_zone *zone)
+{
+    zone->stamp[0] = '\0';
+    zone->stale = zone->source == CONFIG_EDITS;
+    zone->source_known = false; /* a primary gives the whole zone again */
+    zone->refresh_again = true;
+}
+
 /* A zone in the registry that the image does not have was published before: its serial counts. */
 static void take_registry(struct control_zone *zone)
 {
@@ -147,6 +157,8 @@ static void take_registry(struct control_zone *zone)
     struct registry_zone known;
     base_arena_init(&arena, 1u << 24);
     if (registry_zone_get(zone->control->registry, zone->name, &arena, &known) == BASE_OK) {
+        bool behind = zone->in_image && known.published &&
+                      (known.serial != zone->serial || known.published_at != zone->published_at);
         if (known.published && !zone->in_image)
             zone->serial = known.serial;
         zone->serial_known = known.published;
@@ -157,6 +169,8 @@ static void take_registry(struct control_zone *zone)
         zone->checked_at = known.checked_at;
         zone->expires_at = known.expires_at;
         snprintf(zone->stamp, sizeof(zone->stamp), "%s", known.stamp);
+        if (behind)
+            make_again(zone);
         if (known.problem != NULL)
             control_zone_known_problem(zone, known.problem);
     }
@@ -197,7 +211,6 @@ void control_zone_as_published(struct control_zone *zone)
 {
     take_image(zone);
     take_registry(zone);
-    /* The registry was written, and then the image was not: the version is made again. */
     if (zone->source == CONFIG_EDITS && zone->edition != zone->published_edition)
         zone->stale = true;
     zone->exporting = zone->published && !is_exported(zone);
