@@ -170,7 +170,7 @@ static void test_to_text(void **state)
     assert_string_equal(dns_name_text(text, (const uint8_t *)"\14*-_aAzZ09/`{"
                                                              "\11"
                                                              "abcdefghi"),
-                        "*-_aAzZ09/`{.abcdefghi.");
+                        "*-_aAzZ09/\\`\\{.abcdefghi.");
 }
 
 static void test_relations(void **state)
