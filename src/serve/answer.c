@@ -9,8 +9,8 @@
 #define TYPE_MAILB  253
 #define TYPE_MAILA  254
 #define OPCODE_BITS 0x7800u
-#define FLAGS_ECHOED                                                                               \
-    (DNS_FLAG_RD | DNS_FLAG_CD) /* RFC 1035 section 4.1.1, RFC 4035 section 3.1.6 */
+/* RFC 1035 section 4.1.1. CD is for resolvers and is cleared (RFC 4035 section 3.1.6). */
+#define FLAGS_ECHOED DNS_FLAG_RD
 
 int serve_worker_new(const struct serve_options *options, struct image *image,
                      struct serve_worker **out)

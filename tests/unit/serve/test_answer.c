@@ -73,6 +73,28 @@ static void test_actions(void **state)
     image_close(image);
 }
 
+/* RD comes back; AD and CD are for resolvers (RFC 4035 section 3.1.6). */
+static void test_flags(void **state)
+{
+    struct image *image = support_image(directory, false);
+    struct serve_worker *worker = support_worker(image, 0);
+    uint8_t query[512], response[65535];
+    static const char *const asked[] = {"x.w.example.", "mc.a.example.", "nowhere."};
+    for (size_t i = 0; i < 3; i++) {
+        for (unsigned flags = 0; flags < 8; flags++) {
+            struct serve_result result;
+            size_t length = support_query(query, asked[i], DNS_TYPE_MX, true);
+            query[2] = flags & 1;
+            query[3] = (uint8_t)((flags & 6) << 3);
+            serve_answer(worker, &udp, query, length, response, sizeof(response), &result);
+            assert_int_equal(response[2], 0x80 | (flags & 1) | (i == 0 ? 4 : 0));
+            assert_int_equal(response[3], i == 2 ? DNS_RCODE_REFUSED : 0);
+        }
+    }
+    serve_worker_free(worker);
+    image_close(image);
+}
+
 /* A kept answer holds until its zone, or the set of zones, changes. */
 static void test_cache(void **state)
 {
@@ -247,8 +269,8 @@ static void test_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_actions),   TEST(test_cache),  TEST(test_reserve),
-        TEST(test_mutations), TEST(test_damage),
+        TEST(test_actions), TEST(test_flags),     TEST(test_cache),
+        TEST(test_reserve), TEST(test_mutations), TEST(test_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
