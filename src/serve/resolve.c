@@ -235,7 +235,7 @@ static int refer(struct serve_work *work, const struct image_name *cut, unsigned
     if (error != BASE_OK)
         return error == BASE_ENOENT ? BASE_EFORMAT : error;
     error = put_noted(work, DNS_SECTION_AUTHORITY, &owner, &ns);
-    if (error == BASE_OK && work->query->dnssec) {
+    if (error == BASE_OK && work->dnssec) {
         error = image_rrset(cut, DNS_TYPE_DS, &ds);
         if (error == BASE_OK)
             error = put_noted(work, DNS_SECTION_AUTHORITY, &owner, &ds);
