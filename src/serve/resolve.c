@@ -159,9 +159,16 @@ static int from_name(struct serve_work *work, const struct image_name *name, boo
     uint16_t type = work->query->type;
     *outcome = DONE;
     *given = true;
-    if (type == DNS_TYPE_RRSIG)
-        return put_signatures(work, name, given);
-    int error = type == DNS_TYPE_ANY ? any_rrset(name, &rrset) : image_rrset(name, type, &rrset);
+    int error;
+    if (type == DNS_TYPE_RRSIG) {
+        error = put_signatures(work, name, given);
+        if (error != BASE_OK || *given)
+            return error;
+        *given = true;
+        error = BASE_ENOENT;
+    } else {
+        error = type == DNS_TYPE_ANY ? any_rrset(name, &rrset) : image_rrset(name, type, &rrset);
+    }
     if (error == BASE_OK) {
         error = put_noted(work, DNS_SECTION_ANSWER, &work->owner, &rrset);
         serve_first_time(work, &rrset);
@@ -412,7 +419,7 @@ int serve_resolve(struct serve_work *work)
     do {
         int error = find_zone(work);
         if (error == BASE_ENOENT && work->hops > 0)
-            return BASE_OK; /* the rest is somebody else's */
+            return serve_put_proofs(work); /* the rest is somebody else's */
         if (error != BASE_OK)
             return error;
         error = one_round(work, &outcome);

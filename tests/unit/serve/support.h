@@ -27,7 +27,9 @@ static const char aliases_zone[] =
     "d DNAME e\nx.e A 192.0.2.3\nself DNAME self.self\n*.w CNAME c1\n*.v TXT \"v\"\n"
     "a.b.c.ent TXT \"deep\"\ncut NS ns.cut\ncut NS ns2.cut\nns.cut A 192.0.2.4\n"
     "ns2.cut AAAA 2001:db8::4\n_s._tcp SRV 1 2 3 mail\nsvc HTTPS 1 . alpn=h2\nsvc A 192.0.2.5\n"
-    "svc2 HTTPS 0 svc\nin CNAME ns1.example.\n";
+    "svc2 HTTPS 0 svc\nin CNAME ns1.example.\n"
+    "secure NS ns.out.example.\nsecure DS 1 13 2 "
+    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n";
 
 static inline void support_publish(struct image *image, const char *origin, const char *path,
                                    const char *text)

@@ -95,6 +95,50 @@ static void test_flags(void **state)
     image_close(image);
 }
 
+static unsigned count(const uint8_t response[], enum dns_section section)
+{
+    return base_load_u16(response + 4 + 2 * section);
+}
+
+/* A zone without signatures proves nothing: no DS in its referrals (RFC 4035 section 3.1.4), and
+ * where an alias has no signatures, who asks for them is led on like others. */
+static void test_unsigned(void **state)
+{
+    struct image *image = support_image(directory, false);
+    struct serve_worker *worker = support_worker(image, 0);
+    uint8_t response[65535];
+    ask(worker, "x.secure.test.", DNS_TYPE_A, true, response);
+    assert_int_equal(count(response, DNS_SECTION_AUTHORITY), 1);
+    ask(worker, "secure.test.", DNS_TYPE_DS, true, response);
+    assert_int_equal(count(response, DNS_SECTION_ANSWER), 1);
+    ask(worker, "c1.test.", DNS_TYPE_RRSIG, true, response);
+    assert_int_equal(count(response, DNS_SECTION_ANSWER), 3);
+    assert_int_equal(count(response, DNS_SECTION_AUTHORITY), 1);
+    serve_worker_free(worker);
+    image_close(image);
+}
+
+/* An alias made by a wildcard is proved wherever it leads (RFC 4035 section 3.1.3.3). */
+static void test_wildcard_leads_out(void **state)
+{
+    struct image *image = support_image(directory, false);
+    struct serve_worker *worker = support_worker(image, 0);
+    uint8_t response[65535];
+    support_publish(image, "wild.", NULL,
+                    "@ 60 SOA a. b. 1 1 1 1 1\n@ 60 NS a.\n@ 60 NSEC *.w.wild. NS SOA NSEC\n"
+                    "*.w 60 CNAME out.elsewhere.\n*.w 60 NSEC *.v.wild. CNAME NSEC\n"
+                    "*.v 60 CNAME c1.test.\n*.v 60 NSEC wild. CNAME NSEC\n");
+    assert_int_equal(serve_renew(worker), BASE_OK);
+    ask(worker, "x.w.wild.", DNS_TYPE_A, true, response);
+    assert_int_equal(count(response, DNS_SECTION_ANSWER), 1);
+    assert_int_equal(count(response, DNS_SECTION_AUTHORITY), 1);
+    ask(worker, "x.v.wild.", DNS_TYPE_A, true, response);
+    assert_int_equal(count(response, DNS_SECTION_ANSWER), 5);
+    assert_int_equal(count(response, DNS_SECTION_AUTHORITY), 1);
+    serve_worker_free(worker);
+    image_close(image);
+}
+
 /* A kept answer holds until its zone, or the set of zones, changes. */
 static void test_cache(void **state)
 {
@@ -269,8 +313,8 @@ static void test_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_actions), TEST(test_flags),     TEST(test_cache),
-        TEST(test_reserve), TEST(test_mutations), TEST(test_damage),
+        TEST(test_actions), TEST(test_flags),   TEST(test_unsigned),  TEST(test_wildcard_leads_out),
+        TEST(test_cache),   TEST(test_reserve), TEST(test_mutations), TEST(test_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
