@@ -82,8 +82,8 @@ int image_publish_change(struct image *image, const struct image_change *change,
 int image_remove(struct image *image, const uint8_t *apex);
 
 /* Notes which of the settings' templates holds for a zone (config_template_number); stays through
- * publications, which is 0 for a zone that is new. Whoever answers looks there for who may transfer.
- * Without a change nothing is written. BASE_ENOENT: there is no such zone. */
+ * publications, which is 0 for a zone that is new. Whoever answers looks there for who may
+ * transfer. Without a change nothing is written. BASE_ENOENT: there is no such zone. */
 int image_set_template(struct image *image, const uint8_t *apex, uint64_t template);
 
 /* Gathers several zones into one commit. */

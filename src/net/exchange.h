@@ -1,8 +1,8 @@
 /*
  * Questions to other servers and their answers: many at once in one thread, over UDP, over TCP when
- * an answer is cut (TC) or refused, or over TLS. Each try has a socket, so a port, and an ID of its own, both
- * random (RFC 5452); what comes is matched with the question, and verified when there is a key.
- * What does not match is ignored over UDP, since anybody may have sent it.
+ * an answer is cut (TC) or refused, or over TLS. Each try has a socket, so a port, and an ID of its
+ * own, both random (RFC 5452); what comes is matched with the question, and verified when there is
+ * a key. What does not match is ignored over UDP, since anybody may have sent it.
  *
  * At most so many exchanges are under way in all and with one peer; the others wait their turn.
  */
