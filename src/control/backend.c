@@ -48,19 +48,45 @@ static json_t *source_object(const struct control_zone *zone)
                      origins[zone->origin], "file", file, "primaries", primaries);
 }
 
+static json_t *problem_list(const struct control_zone *zone)
+{
+    json_t *list = zone->problem != NULL ? json_loads(zone->problem, 0, NULL) : NULL;
+    return list != NULL ? list : json_array();
+}
+
+/* What the gravest of its findings says. */
+static json_t *gravest_message(const struct control_zone *zone)
+{
+    json_t *list = problem_list(zone), *finding, *found = json_array_get(list, 0);
+    size_t i;
+    json_array_foreach(list, i, finding)
+    {
+        const char *severity = json_string_value(json_object_get(finding, "severity"));
+        if (severity != NULL && strcmp(severity, "error") == 0) {
+            found = finding;
+            break;
+        }
+    }
+    json_t *message = json_object_get(found, "message");
+    message = message != NULL ? json_incref(message) : json_null();
+    json_decref(list);
+    return message;
+}
+
 json_t *control_zone_object(const struct control_zone *zone, base_time now)
 {
     json_t *serial = zone->published ? json_integer(zone->serial) : json_null();
     return json_pack(
-        "{s:o,s:o,s:s,s:s,s:o,s:b,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:I}", "zone", api_name(zone->name),
-        "source", source_object(zone), "state", api_state_name(control_zone_state(zone, now)),
-        "policy", zone->as->policy->name, "serial", serial, "signed",
-        zone->published && zone->is_signed, "names", (json_int_t)zone->names, "records",
-        (json_int_t)zone->records, "published", api_time(zone->published ? zone->published_at : 0),
-        "checked", api_time(zone->checked_at), "next_resign",
-        api_time(zone->published ? zone->next_resign : 0), "earliest_expiry",
+        "{s:o,s:o,s:s,s:s,s:o,s:b,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:I,s:o}", "zone",
+        api_name(zone->name), "source", source_object(zone), "state",
+        api_state_name(control_zone_state(zone, now)), "policy", zone->as->policy->name, "serial",
+        serial, "signed", zone->published && zone->is_signed, "names", (json_int_t)zone->names,
+        "records", (json_int_t)zone->records, "published",
+        api_time(zone->published ? zone->published_at : 0), "checked", api_time(zone->checked_at),
+        "next_resign", api_time(zone->published ? zone->next_resign : 0), "earliest_expiry",
         api_time(zone->published ? zone->earliest_expiry : 0), "expires",
-        api_time(zone->expires_at), "problems", (json_int_t)zone->problems);
+        api_time(zone->expires_at), "problems", (json_int_t)zone->problems, "problem",
+        gravest_message(zone));
 }
 
 static void serve_zones(struct control *control, const struct api_request *request)
@@ -278,12 +304,6 @@ static void serve_reload(struct control *control, const struct api_request *requ
     api_reply_json(request->reply, 202,
                    json_pack("{s:I,s:b,s:[]}", "zones", (json_int_t)count, "done", 0, "findings"));
     control_run_due(control);
-}
-
-static json_t *problem_list(const struct control_zone *zone)
-{
-    json_t *list = zone->problem != NULL ? json_loads(zone->problem, 0, NULL) : NULL;
-    return list != NULL ? list : json_array();
 }
 
 struct control_waiter {

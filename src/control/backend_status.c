@@ -36,31 +36,24 @@ static void look_over(const struct control *control, base_time now, struct overv
     }
 }
 
-/* Octets of memory that a process has for itself, and together with others. 0: not known. */
-static void read_memory(uint64_t *own, uint64_t *shared)
+static json_t *process_object(const struct control_process_state *process)
 {
-    unsigned long long size, resident, common;
-    *own = *shared = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL)
-        return;
-    if (fscanf(file, "%llu %llu %llu", &size, &resident, &common) == 3) {
-        uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-        *own = (resident - common) * page;
-        *shared = common * page;
-    }
-    fclose(file);
+    uint64_t memory = process->own + process->shared;
+    return json_pack("{s:s,s:o,s:b,s:o,s:I,s:o}", "name", process->name, "pid",
+                     process->pid > 0 ? json_integer(process->pid) : json_null(), "up", process->up,
+                     "started", api_time(process->started), "restarts",
+                     (json_int_t)process->restarts, "rss",
+                     memory > 0 ? json_integer((json_int_t)memory) : json_null());
 }
 
-static json_t *process_object(const char *name, bool own, bool up, base_time started)
+static json_t *process_list(struct control *control)
 {
-    uint64_t memory = 0, shared;
-    if (own)
-        read_memory(&memory, &shared);
-    return json_pack("{s:s,s:o,s:b,s:o,s:I,s:o}", "name", name, "pid",
-                     own ? json_integer(getpid()) : json_null(), "up", up, "started",
-                     api_time(own ? started : 0), "restarts", (json_int_t)0, "rss",
-                     own ? json_integer((json_int_t)(memory + shared)) : json_null());
+    struct control_process_state all[CONTROL_PROCESSES];
+    json_t *list = json_array();
+    control_processes(control, all);
+    for (size_t i = 0; i < CONTROL_PROCESSES; i++)
+        json_array_append_new(list, process_object(&all[i]));
+    return list;
 }
 
 void control_serve_status(struct control *control, const struct api_request *request)
@@ -68,15 +61,12 @@ void control_serve_status(struct control *control, const struct api_request *req
     struct overview all;
     base_time now = base_clock_now();
     look_over(control, now, &all);
-    json_t *listen = json_array(), *processes = json_array();
+    json_t *listen = json_array();
     for (size_t i = 0; i < control->config->listen_count; i++) {
         char text[NET_ADDRESS_TEXT];
         net_address_text(&control->config->listen[i].address, text);
         json_array_append_new(listen, json_string(text));
     }
-    json_array_append_new(processes, process_object("control", true, true, control->started));
-    json_array_append_new(processes, process_object("keys", false, control_keys_there(control), 0));
-    json_array_append_new(processes, process_object("serve", false, control->serve >= 0, 0));
     json_t *zones = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "total", (json_int_t)all.total, "ok",
                               (json_int_t)all.states[API_STATE_OK], "new",
                               (json_int_t)all.states[API_STATE_NEW], "pending",
@@ -92,7 +82,7 @@ void control_serve_status(struct control *control, const struct api_request *req
                              "earliest_expiry_zone", first, "next_resign",
                              api_time(all.next_resign), "jobs", "running",
                              (json_int_t)control->jobs, "waiting", (json_int_t)all.waiting,
-                             "listen", listen, "processes", processes, "findings"));
+                             "listen", listen, "processes", process_list(control), "findings"));
 }
 
 void control_serve_health(struct control *control, const struct api_request *request)
@@ -158,9 +148,23 @@ static void print_zones(const struct control *control, struct base_buf *buf, bas
     }
 }
 
+/* Serve tells its own memory. */
+static void print_memory(struct control *control, struct base_buf *buf)
+{
+    struct control_process_state all[CONTROL_PROCESSES];
+    control_processes(control, all);
+    for (size_t i = 0; i < CONTROL_PROCESSES; i++) {
+        if (i == CONTROL_SERVE || all[i].pid == 0)
+            continue;
+        base_buf_printf(buf,
+                        "kenter_resident_bytes{process=\"%s\",pages=\"own\"} %" PRIu64
+                        "\nkenter_resident_bytes{process=\"%s\",pages=\"shared\"} %" PRIu64 "\n",
+                        all[i].name, all[i].own, all[i].name, all[i].shared);
+    }
+}
+
 static void print_own(const struct control *control, struct base_buf *buf)
 {
-    uint64_t own, shared;
     one(buf, "kenter_jobs", "gauge", "zones that are worked on now", control->jobs);
     one(buf, "kenter_published_total", "counter", "versions published",
         (int64_t)control->published_total);
@@ -182,11 +186,6 @@ static void print_own(const struct control *control, struct base_buf *buf)
         (int64_t)control->notifies_total);
     one(buf, "kenter_start_time_seconds", "gauge", "when the control process started",
         control->started);
-    read_memory(&own, &shared);
-    base_buf_printf(buf,
-                    "kenter_resident_bytes{process=\"control\",pages=\"own\"} %" PRIu64
-                    "\nkenter_resident_bytes{process=\"control\",pages=\"shared\"} %" PRIu64 "\n",
-                    own, shared);
 }
 
 /* A scrape that waits for what serve has counted. */
@@ -208,6 +207,7 @@ static void give(struct control *control, struct control_scrape *scrape, const c
     base_buf_append(&buf, more, length);
     if (length == 0)
         head(&buf, "kenter_resident_bytes", "gauge", "memory of the processes");
+    print_memory(control, &buf);
     print_own(control, &buf);
     print_zones(control, &buf, base_clock_now());
     if (buf.error == BASE_OK)

@@ -10,6 +10,7 @@
  *   writer.c     commits: registry first, then image, many zones at once
  *   directory.c  zones of directories
  *   problem.c    what stands against a zone
+ *   processes.c  what the system says of the processes of kenterd
  *   primary.c    zones of primaries: refresh, retry, expire; telling secondaries
  *   catalog.c    catalog zones, consumed and produced
  *   link.c       UPDATE and NOTIFY from the serve process
@@ -336,6 +337,8 @@ struct control {
     dev_t image_device; /* of its file */
     ino_t image_inode;
     bool image_is_new;
+    bool refilled;        /* the image has what it had: all that was due at the start is done */
+    bool serve_to_reopen; /* serve may have the image before this one */
     char *image_directory, *signed_directory, *removed_directory;
     struct registry *registry;
     struct source_fetcher *fetcher;
@@ -377,8 +380,9 @@ struct control {
     uv_fs_event_t *watches;
     uv_signal_t signals[2];
     uv_poll_t supervisor_poll, *serve_poll;
-    int serve;        /* channel to the serve process; -1: none */
-    uint8_t *message; /* PROCESS_MESSAGE_MAX, for what peers say */
+    int serve;                                  /* channel to the serve process; -1: none */
+    uint32_t serve_generation, keys_generation; /* which start of them, from 1 */
+    uint8_t *message;                           /* PROCESS_MESSAGE_MAX, for what peers say */
     pthread_mutex_t keys_lock;
     int keys;                     /* channel to the key process; under keys_lock */
     atomic_uint keys_epoch;       /* counts how often new keys were lost */
@@ -452,8 +456,28 @@ int control_peers_start(struct control *control);
 void control_peers_stop(struct control *control);
 void control_stop(struct control *control);   /* control.c: ends in good order */
 void control_reload(struct control *control); /* control.c: the settings have changed */
+/* Has serve take the new image, when that is refilled: meanwhile the old one answers. */
+void control_reopen_serve(struct control *control);
 int control_connect_keys(struct control *control, int *fd);
 bool control_keys_there(struct control *control);
+/* processes.c: what the system says of them; pid 0: not known */
+enum control_process {
+    CONTROL_SUPERVISOR,
+    CONTROL_KEYS,
+    CONTROL_SELF,
+    CONTROL_SERVE,
+    CONTROL_PROCESSES
+};
+struct control_process_state {
+    const char *name;
+    pid_t pid;
+    bool up;
+    base_time started; /* 0: not known */
+    uint32_t restarts;
+    uint64_t own, shared; /* octets of memory, its own and together with others; 0: not known */
+};
+void control_processes(struct control *control,
+                       struct control_process_state out[CONTROL_PROCESSES]);
 int control_tell_serve(struct control *control, const struct process_message *message);
 /* backend.c */
 void control_backend_serve(void *context, const struct api_request *request);

@@ -54,10 +54,16 @@ static void take_serve(struct control *control, int fd)
     control->serve = fd;
     control->serve_poll->data = control;
     uv_poll_start(control->serve_poll, UV_READABLE, on_serve);
-    if (control->image_is_new) {
-        struct process_message reopen = {.type = SERVE_LINK_REOPEN, .fd = -1};
-        control_tell_serve(control, &reopen);
-    }
+    control->serve_to_reopen = control->image_is_new;
+    control_reopen_serve(control);
+}
+
+void control_reopen_serve(struct control *control)
+{
+    if (!control->serve_to_reopen || !control->refilled || control->serve < 0)
+        return;
+    struct process_message reopen = {.type = SERVE_LINK_REOPEN, .fd = -1};
+    control->serve_to_reopen = control_tell_serve(control, &reopen) == BASE_ELIMIT;
 }
 
 int control_tell_serve(struct control *control, const struct process_message *message)
@@ -123,9 +129,11 @@ static void take_keys(struct control *control, int fd)
 static void take_peer(struct control *control, const struct process_event *event)
 {
     if (strcmp(event->name, "keys") == 0) {
+        control->keys_generation = event->generation;
         take_keys(control, event->fd);
         try_failed(control);
     } else if (strcmp(event->name, "serve") == 0) {
+        control->serve_generation = event->generation;
         take_serve(control, event->fd);
     } else {
         close(event->fd);

@@ -14,6 +14,9 @@
 #define CLOCK_BACK 60
 /* After so many zones that are urgent, one that is merely due has its turn. */
 #define URGENT_RUN 8
+/* A new image takes the place of the one before it this late at most: a catalog or a primary that
+ * cannot be reached must not keep the other zones from it. */
+#define REFILL_SECONDS 60
 /* Jobs on their way at once, those that wait for a commit included, and octets of their zones. */
 #define JOBS_MAX   1024
 #define WEIGHT_MAX ((uint64_t)16 << 20)
@@ -299,6 +302,14 @@ static void plan_members(struct control *control)
         control_schedule(control, (uint64_t)(control->members_due - now) * 1000);
 }
 
+/* What was due at the start is done, as far as its sources can be reached. */
+static bool is_refilled(const struct control *control)
+{
+    bool patient = base_clock_now() < control->started + REFILL_SECONDS;
+    return control->first_look_over && control->jobs == 0 &&
+           (!patient || (control_sources_known(control) && control->fetches == 0));
+}
+
 void control_run_due(struct control *control)
 {
     plan_members(control);
@@ -313,6 +324,8 @@ void control_run_due(struct control *control)
             break;
         start(zone, threads);
     }
+    control->refilled = control->refilled || is_refilled(control);
+    control_reopen_serve(control);
     if (!all_done(control))
         return;
     base_time now = base_clock_now();

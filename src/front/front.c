@@ -85,10 +85,15 @@ static int open_image(struct front *front)
     return BASE_OK;
 }
 
+static void end(struct front *front, enum process_exit how);
+
+/* Another image: its files are out of reach of a sealed process, which begins anew. */
 static void reopen_image(struct front *front)
 {
     int error = open_image(front);
-    if (error != BASE_OK)
+    if (error == BASE_EPERM)
+        end(front, PROCESS_EXIT_AGAIN);
+    else if (error != BASE_OK)
         LOG(front, ERROR, "the image in %s cannot be opened again: %s", front->options->image,
             base_strerror(error));
 }

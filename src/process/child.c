@@ -59,7 +59,11 @@ int process_child_begin(struct process_child *child)
     long parent = number_from(PROCESS_SUPERVISOR_VARIABLE);
     if (parent >= 0 && getppid() != (pid_t)parent)
         return BASE_ENOENT; /* it died before the signal was asked for */
-    return process_child_over(child, (int)fd);
+    long generation = number_from(PROCESS_GENERATION_VARIABLE);
+    int error = process_child_over(child, (int)fd);
+    if (error == BASE_OK && generation > 0)
+        child->generation = (uint32_t)generation;
+    return error;
 }
 
 void process_child_end(struct process_child *child)

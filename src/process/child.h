@@ -20,9 +20,11 @@
 #define PROCESS_STATUS_MAX  256 /* octets of a status line */
 #define PROCESS_WORKERS_ALL UINT16_MAX
 
-/* Where a child finds its channel, and who must be its parent: set by the supervisor. */
+/* Where a child finds its channel, who must be its parent, and which start of it this is, from 1:
+ * set by the supervisor. */
 #define PROCESS_CHANNEL_VARIABLE    "KENTER_CHANNEL"
 #define PROCESS_SUPERVISOR_VARIABLE "KENTER_SUPERVISOR"
+#define PROCESS_GENERATION_VARIABLE "KENTER_GENERATION"
 
 /* Exit codes that the supervisor understands. Any other end means: start it again. */
 enum process_exit {
@@ -46,7 +48,8 @@ enum process_type {
 };
 
 struct process_child {
-    int fd; /* to the supervisor; to be polled; -1: there is none */
+    int fd;              /* to the supervisor; to be polled; -1: there is none */
+    uint32_t generation; /* which start of this process, from 1; 0: not known */
     uint8_t *buffer;
 };
 

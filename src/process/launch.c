@@ -27,7 +27,8 @@ static bool is_private(const char *variable)
                                         "LISTEN_PID=",
                                         "LISTEN_FDNAMES=",
                                         PROCESS_CHANNEL_VARIABLE "=",
-                                        PROCESS_SUPERVISOR_VARIABLE "="};
+                                        PROCESS_SUPERVISOR_VARIABLE "=",
+                                        PROCESS_GENERATION_VARIABLE "="};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strncmp(variable, names[i], strlen(names[i])) == 0)
             return true;
@@ -35,19 +36,20 @@ static bool is_private(const char *variable)
 }
 
 /* The array is the caller's; the texts are not. */
-static char **make_environment(char *supervisor)
+static char **make_environment(char *supervisor, char *generation)
 {
     size_t count = 0, kept = 0;
     while (environ != NULL && environ[count] != NULL)
         count++;
-    char **variables = calloc(count + 3, sizeof(*variables));
+    char **variables = calloc(count + 4, sizeof(*variables));
     if (variables == NULL)
         return NULL;
     for (size_t i = 0; i < count; i++)
         if (!is_private(environ[i]))
             variables[kept++] = environ[i];
     variables[kept++] = channel_text;
-    variables[kept] = supervisor;
+    variables[kept++] = supervisor;
+    variables[kept] = generation;
     return variables;
 }
 
@@ -81,9 +83,10 @@ static _Noreturn void become(const struct process_launch *launch, pid_t supervis
 int process_launch(const struct process_launch *launch, pid_t *out)
 {
     pid_t self = getpid();
-    char supervisor[64];
+    char supervisor[64], generation[64];
     snprintf(supervisor, sizeof(supervisor), PROCESS_SUPERVISOR_VARIABLE "=%ld", (long)self);
-    char **environment = make_environment(supervisor);
+    snprintf(generation, sizeof(generation), PROCESS_GENERATION_VARIABLE "=%u", launch->generation);
+    char **environment = make_environment(supervisor, generation);
     if (environment == NULL)
         return BASE_ENOMEM;
     pid_t pid = fork();

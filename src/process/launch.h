@@ -12,6 +12,7 @@ struct process_launch {
     const char *executable; /* NULL: this program */
     const struct process_role *role;
     int channel;          /* becomes the child's; stays open here */
+    uint32_t generation;  /* which start of it, from 1 */
     const sigset_t *mask; /* of signals, as before the supervisor */
     const struct base_log *log;
 };

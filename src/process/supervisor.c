@@ -305,6 +305,7 @@ static int launch(struct process_supervisor *supervisor, struct member *member)
     struct process_launch launch = {.executable = supervisor->options.executable,
                                     .role = member->role,
                                     .channel = fds[1],
+                                    .generation = member->generation + 1,
                                     .mask = &supervisor->mask,
                                     .log = &supervisor->options.log};
     error = process_launch(&launch, &member->pid);

@@ -6,6 +6,7 @@ import socket
 import jsonschema
 import pytest
 
+import peers_support
 from api_support import SPEC, ask, described, operations, plain, serving, target
 
 ALL = {operation["operationId"]: (path, method, operation)
@@ -51,11 +52,45 @@ GOOD = {
 }
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory):
-    path = tmp_path_factory.mktemp("api") / "socket"
-    with serving(path, "--later", 20):
-        yield path
+BEGIN = """$TTL 600
+@ SOA ns1 hostmaster 1 7200 900 1209600 300
+@ NS ns1
+@ MX 10 mail
+ns1 A 192.0.2.1
+mail A 192.0.2.25
+www A 192.0.2.80
+"""
+
+
+def real(path):
+    """kenterd as a whole, with the zones that the tests ask for."""
+    kenterd = peers_support.Kenterd(path)
+    place = kenterd.path
+    (place / "begin").write_text(BEGIN)
+    (place / "broken").write_text("@ SOA ns1 hostmaster 1 7200 900 1209600 300\n@ NS ns1\nwww A 192.0.2.300\n")
+    kenterd.settings |= {
+        "remotes": {"one": f"127.0.0.1@{peers_support.free_port()}"},
+        "zones": {"example.com": {"edits": True, "file": str(place / "begin")},
+                  "file.test": str(place / "begin"),
+                  "primary.test": {"primaries": "one"},
+                  "broken.test": str(place / "broken"),
+                  "new.test": {"edits": True},
+                  "0/25.2.0.192.in-addr.arpa": {"edits": True, "file": str(place / "begin")}}}
+    kenterd.start()
+    peers_support.wait(lambda: kenterd.serial("example.com"), "example.com is published")
+    return kenterd
+
+
+@pytest.fixture(scope="module", params=["parts", "kenterd"])
+def api(request, tmp_path_factory):
+    """The API with a backend that the tests made, and with the real one."""
+    place = tmp_path_factory.mktemp("api")
+    if request.param == "kenterd":
+        with peers_support.watched():
+            yield real(place).socket
+    else:
+        with serving(place / "socket", "--later", 20):
+            yield place / "socket"
 
 
 def test_each_operation_is_tried():
