@@ -37,15 +37,17 @@ enum api_state control_zone_state(const struct control_zone *zone, base_time now
 
 static json_t *source_object(const struct control_zone *zone)
 {
-    static const char *const kinds[] = {"file", "primary", "edits"};
     static const char *const origins[] = {"directory", "configuration", "api", "catalog",
                                           "configuration"};
     json_t *primaries = json_array();
     for (size_t i = 0; i < zone->server_count; i++)
         json_array_append_new(primaries, json_string(zone->servers[i].name));
     const char *file = zone->source == CONFIG_FILE ? zone->file : NULL;
-    return json_pack("{s:s,s:s,s:s?,s:o}", "kind", kinds[zone->source], "from",
-                     origins[zone->origin], "file", file, "primaries", primaries);
+    /* A catalog that we produce has the kind of none of them: its content is the other zones. */
+    const char *kind =
+        zone->origin == CONTROL_OF_PRODUCED ? "catalog" : control_source_name(zone->source);
+    return json_pack("{s:s,s:s,s:s?,s:o}", "kind", kind, "from", origins[zone->origin], "file",
+                     file, "primaries", primaries);
 }
 
 static json_t *problem_list(const struct control_zone *zone)
@@ -129,11 +131,11 @@ static void serve_zone(struct control *control, const struct api_request *reques
 
 static json_t *create_detail(const struct api_create *create)
 {
-    static const char *const kinds[] = {"file", "primary", "edits"};
     json_t *primaries = json_array();
     for (size_t i = 0; i < create->primary_count; i++)
         json_array_append_new(primaries, json_string(create->primaries[i]));
-    return json_pack("{s:{s:s,s:s?,s:o},s:s?}", "source", "kind", kinds[create->source], "file",
+    return json_pack("{s:{s:s,s:s?,s:o},s:s?}", "source", "kind",
+                     control_source_name((enum config_source)create->source), "file",
                      create->source == API_SOURCE_FILE ? create->file : NULL, "primaries",
                      primaries, "policy", create->policy);
 }
@@ -198,7 +200,6 @@ static bool read_content(const struct api_request *request, struct zone **out)
 static int store_zone(struct control *control, const struct api_request *request,
                       struct zone *content)
 {
-    static const char *const kinds[] = {"file", "primary", "edits"};
     json_t *object = create_detail(&request->create);
     char *detail = json_dumps(object, JSON_COMPACT);
     json_decref(object);
@@ -206,7 +207,8 @@ static int store_zone(struct control *control, const struct api_request *request
         return BASE_ENOMEM;
     struct registry_zone made = {.made = true, .detail = detail};
     memcpy(made.name, request->zone, dns_name_length(request->zone));
-    snprintf(made.source, sizeof(made.source), "%s", kinds[request->create.source]);
+    snprintf(made.source, sizeof(made.source), "%s",
+             control_source_name((enum config_source)request->create.source));
     int error = registry_begin(control->registry);
     uint64_t edition;
     if (error == BASE_OK) {

@@ -401,6 +401,8 @@ struct control {
     base_log((control)->log, base_clock_now(), BASE_LOG_##level, __VA_ARGS__)
 
 /* export.c: signed zone files */
+/* "file", "primary", "edits": as the registry and the API write it. */
+const char *control_source_name(enum config_source source);
 char *control_zone_path(const char *directory, const uint8_t *zone, const char *ending);
 void control_export_retire(struct control *control, const uint8_t *name); /* the file goes aside */
 void control_export(struct control_zone *zone, struct zone *version);     /* NULL: as published */

@@ -36,14 +36,19 @@ static int note_edits(struct control_job *job)
     return error;
 }
 
-int control_job_record(struct control_task *task)
+const char *control_source_name(enum config_source source)
 {
     static const char *const names[] = {"file", "primary", "edits"};
+    return names[source];
+}
+
+int control_job_record(struct control_task *task)
+{
     struct control_job *job = (struct control_job *)task;
     struct registry *registry = job->control->registry;
     int error = note_edits(job);
     struct registry_published published = {.zone = job->name,
-                                           .source = names[job->source],
+                                           .source = control_source_name(job->source),
                                            .serial = job->serial,
                                            .source_serial = job->source_serial,
                                            .source_known = job->source_known,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from api_support import ask
+
 ROOT = Path(__file__).resolve().parents[2]
 KENTER = Path(os.environ.get("KENTER", ROOT / "build" / "kenter"))
 KENTERD = KENTER.parent / "kenterd"
@@ -200,6 +202,31 @@ def test_full_disk_keeps_the_last_good_version(place):
 def kenter(daemon, *arguments):
     return subprocess.run([KENTER, "--socket", daemon.data / "kenter.sock", *arguments],
                           capture_output=True, text=True)
+
+
+def test_metrics_are_told_once(place):
+    """As Prometheus wants it: the lines of a metric stand together, behind its HELP and TYPE."""
+    daemon = Daemon(place, "--listen", "127.0.0.1@0")
+    try:
+        daemon.wait_log("published serial", 2)
+        deadline, text = time.monotonic() + 20, ""
+        while "kenter_queries_total" not in text:  # serve takes part in it
+            assert time.monotonic() < deadline, text
+            text = ask(daemon.data / "kenter.sock", "GET", "/metrics").data.decode()
+            time.sleep(0.1)
+    finally:
+        assert daemon.end() == 0
+    families = []
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            families.append(line.split()[2])
+        elif not line.startswith("#"):
+            name = line.split("{")[0].split()[0]
+            assert name == families[-1] or name.removeprefix(families[-1]) in ("_bucket", "_sum", "_count"), line
+    assert len(families) == len(set(families))
+    said = (ROOT / "docs/operate.md").read_text()
+    groups = ("kenter_net_",)  # told together
+    assert not [name for name in families if name not in said and not name.startswith(groups)]
 
 
 def test_backup_and_restore_of_the_registry(place):
