@@ -103,7 +103,6 @@ static void take_update(struct control *control, const struct process_message *m
         return; /* the one who asked tries again */
     }
     memcpy(&change->head, message->data, sizeof(change->head));
-    change->head.identity[sizeof(change->head.identity) - 1] = '\0';
     memcpy(change->message, message->data + sizeof(change->head), length);
     change->length = length;
     change->id = message->id;
@@ -178,9 +177,23 @@ static void take_notify(struct control *control, const struct process_message *m
     control_refresh(zone);
 }
 
+/* Whoever took over the process that faces the network says who asks, but not more. */
+static bool is_sound(const struct process_message *message)
+{
+    struct serve_link_head head;
+    size_t used;
+    if (message->length < sizeof(head) + DNS_MESSAGE_HEADER)
+        return false;
+    memcpy(&head, message->data, sizeof(head));
+    int family = head.peer.any.sa_family;
+    return (family == AF_INET || family == AF_INET6) &&
+           memchr(head.identity, 0, sizeof(head.identity)) != NULL &&
+           dns_name_check(head.key, sizeof(head.key), &used) == BASE_OK;
+}
+
 void control_link_message(struct control *control, const struct process_message *message)
 {
-    bool has_head = message->length >= sizeof(struct serve_link_head) + DNS_MESSAGE_HEADER;
+    bool has_head = is_sound(message);
     switch (message->type) {
     case SERVE_LINK_UPDATE:
         if (has_head)

@@ -9,6 +9,25 @@
 
 /* --- the serve process --- */
 
+/* A handle that is closed may not be used again before the loop has seen it: a new one each time.
+ */
+static void closed(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void drop_serve(struct control *control)
+{
+    if (control->serve_poll != NULL) {
+        uv_poll_stop(control->serve_poll);
+        uv_close((uv_handle_t *)control->serve_poll, closed);
+        control->serve_poll = NULL;
+    }
+    if (control->serve >= 0)
+        close(control->serve);
+    control->serve = -1;
+}
+
 static void on_serve(uv_poll_t *poll, int status, int events)
 {
     struct control *control = poll->data;
@@ -20,7 +39,7 @@ static void on_serve(uv_poll_t *poll, int status, int events)
             return;
         if (error != BASE_OK) {
             /* It died; its successor's channel comes by the supervisor. */
-            uv_poll_stop(control->serve_poll);
+            drop_serve(control);
             return;
         }
         if (message.fd >= 0)
@@ -29,21 +48,9 @@ static void on_serve(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* A handle that is closed may not be used again before the loop has seen it: a new one each time.
- */
-static void closed(uv_handle_t *handle)
-{
-    free(handle);
-}
-
 static void take_serve(struct control *control, int fd)
 {
-    if (control->serve_poll != NULL) {
-        uv_poll_stop(control->serve_poll);
-        uv_close((uv_handle_t *)control->serve_poll, closed);
-        close(control->serve);
-    }
-    control->serve = -1;
+    drop_serve(control);
     control->serve_poll = calloc(1, sizeof(*control->serve_poll));
     if (control->serve_poll == NULL || uv_poll_init(&control->loop, control->serve_poll, fd) != 0) {
         free(control->serve_poll);
@@ -180,13 +187,6 @@ int control_peers_start(struct control *control)
 
 void control_peers_stop(struct control *control)
 {
-    if (control->serve_poll != NULL) {
-        uv_poll_stop(control->serve_poll);
-        uv_close((uv_handle_t *)control->serve_poll, closed);
-        control->serve_poll = NULL;
-    }
-    if (control->serve >= 0)
-        close(control->serve);
-    control->serve = -1;
+    drop_serve(control);
     take_keys(control, -1);
 }
