@@ -206,6 +206,7 @@ remote-control:
 
     def knot(self, zones, sign=False, update=False, threads=1, **_):
         place, port = self.directory("knot"), free_port()
+        (place / "db").mkdir()
         text = f"""server:
   listen: 127.0.0.1@{port}
   rundir: {place}

@@ -141,7 +141,7 @@ def bench_zones(bench, size, repeat, peers):
     for name in bench.installed("kenter", *peers):
         if name == "nsd":
             continue  # it does not sign
-        results[name] = got = run_zones(bench, name, folder, few, 600)
+        results[name] = got = run_zones(bench, name, folder, few, 60 + few / 20)
         row(name, got["wall"], got["cpu"], got["peak"], got["settled"])
         if name == "kenter":
             again = restart(bench, folder, few)
@@ -151,7 +151,7 @@ def bench_zones(bench, size, repeat, peers):
             claim(f"{few} zones, {word}: kenter ÷ knot", results["kenter"][word] / results["knot"][word], limit)
     claim(f"restart with {few} zones, seconds to the first answer", again, 1.0)
     subprocess.run([HERE / "zones.py", "small", "--names", str(many), "-o", folder], check=True)
-    got = run_zones(bench, "kenter", folder, many, 1800)
+    got = run_zones(bench, "kenter", folder, many, 60 + many / 100)
     heading(f"zones: {many}", ("server", "wall s", "CPU s", "peak MiB", "MiB at the end"))
     row("kenter", got["wall"], got["cpu"], got["peak"], got["settled"])
     print()
@@ -213,7 +213,8 @@ def bench_update(bench, size, repeat, peers):
             if name == "nsd" or (name == "bind" and names > 100_000):
                 continue  # NSD takes none; BIND needs minutes to sign the large one
             try:
-                got = results[name, names] = run_updates(bench, name, zone, "tld", changes, 900)
+                got = results[name, names] = run_updates(bench, name, zone, "tld", changes,
+                                                          60 + names / 1000)
             except RuntimeError as problem:
                 print(f"!! {problem}")
                 continue
@@ -291,7 +292,7 @@ def bench_transfer(bench, size, repeat, peers):
     results = {}
     for name in bench.installed("kenter", *peers):
         with getattr(bench, name)({"tld": zone}) as server:
-            bench.await_zones(server, ["tld"], 900)
+            bench.await_zones(server, ["tld"], 30 + names / 5000)
             time.sleep(1)
             before = server.peak = server.memory()
             server.watch_memory(0.2 if size == "small" else 0.5)
