@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -140,15 +141,25 @@ class Server:
 class Bench:
     """Where servers are, and where they keep what they make."""
 
-    def __init__(self, build, work, log):
-        self.kenterd, self.load = Path(build).resolve() / "kenterd", Path(build).resolve() / "bench/bench_load"
-        self.work, self.log = work, log
+    def __init__(self, build, work, log, disk):
+        build = Path(build).resolve()
+        self.kenterd, self.load = build / "kenterd", build / "bench/bench_load"
+        self.work, self.log, self.on_disk = work, log, False
+        self.disk = Path(tempfile.mkdtemp(prefix="kenter-bench-", dir=disk))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.disk, ignore_errors=True)
 
     def directory(self, name, fresh=True):
-        path = self.work / f"server-{name}"
+        path = (self.disk if self.on_disk else self.work) / f"server-{name}"
         if fresh:
             shutil.rmtree(path, ignore_errors=True)
         path.mkdir(exist_ok=True)
+        if fresh:
+            os.sync()  # what others left to be written is not waited for by this one
         return path
 
     def measure(self, *words):

@@ -133,6 +133,7 @@ def restart(bench, folder, count):
 
 def bench_zones(bench, size, repeat, peers):
     few, many = ZONES[size]
+    bench.on_disk = True
     results = {}
     heading(f"zones: {few} small zones from nothing to all signed and served",
             ("server", "wall s", "CPU s", "peak MiB", "MiB at the end"))
@@ -204,6 +205,7 @@ def run_updates(bench, name, zone, origin, changes, patience):
 
 def bench_update(bench, size, repeat, peers):
     few, many, changes = UPDATE[size]
+    bench.on_disk = True
     heading("update: a record changed in a signed zone, from UPDATE (TSIG, UDP) to the first answer with it",
             ("server", "names", "median ms", "p99 ms", "max ms", "MiB"))
     results = {}
