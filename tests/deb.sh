@@ -59,6 +59,6 @@ if [ "$(id -u)" -eq 0 ] && unshare --mount true 2>/dev/null; then
     cp "$root/zones/example.com.zone" "$root/etc/kenter/zones"
     unshare --mount --pid --fork --kill-child "$here/deb-run.sh" "$root" || fail "it does not run"
 else
-    echo "deb: not run as installed: that needs root" >&2
+    echo "deb: not run as installed: that needs root and mount namespaces" >&2
 fi
 echo "deb: whole"
