@@ -133,7 +133,8 @@ static void arrived(struct control_task *task)
             expire_zone(zone, now);
     } else {
         note_checked(zone, now);
-        control_zone_set_problem(zone, CONTROL_PROBLEM_FETCH, NULL);
+        /* One of several may have failed. */
+        control_zone_set_problem(zone, CONTROL_PROBLEM_FETCH, &arrival->findings);
         zone->whole_transfer = false;
         if (arrival->kind == SOURCE_CURRENT) {
             control_waiters_done(zone);

@@ -7,13 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What people should know: errors and warnings. */
+/* What people should know: errors and warnings. NULL: nothing. */
 static json_t *problem_list(const struct base_findings *findings)
 {
-    json_t *list = json_array();
+    json_t *list = NULL;
     for (size_t i = 0; findings != NULL && i < findings->count; i++) {
-        if (findings->items[i].severity != BASE_INFO)
-            json_array_append_new(list, api_finding(&findings->items[i]));
+        if (findings->items[i].severity == BASE_INFO)
+            continue;
+        if (list == NULL)
+            list = json_array();
+        json_array_append_new(list, api_finding(&findings->items[i]));
     }
     return list;
 }
@@ -21,9 +24,13 @@ static json_t *problem_list(const struct base_findings *findings)
 /* All parts together into zone->problem. True: it is another one than before. */
 static bool join_parts(struct control_zone *zone)
 {
-    json_t *all = json_array();
-    for (size_t i = 0; i < CONTROL_PROBLEM_PARTS; i++)
-        json_array_extend(all, zone->problem_parts[i]);
+    json_t *all = NULL;
+    for (size_t i = 0; i < CONTROL_PROBLEM_PARTS; i++) {
+        if (zone->problem_parts[i] != NULL && all == NULL)
+            all = json_array();
+        if (zone->problem_parts[i] != NULL)
+            json_array_extend(all, zone->problem_parts[i]);
+    }
     zone->problems = (unsigned)json_array_size(all);
     char *text = zone->problems > 0 ? json_dumps(all, JSON_COMPACT) : NULL;
     json_decref(all);
@@ -77,11 +84,14 @@ void control_zone_known_problem(struct control_zone *zone, const char *text)
     json_t *finding, *list = json_loads(text, 0, NULL);
     for (size_t i = 0; i < CONTROL_PROBLEM_PARTS; i++) {
         json_decref(zone->problem_parts[i]);
-        zone->problem_parts[i] = json_array();
+        zone->problem_parts[i] = NULL;
     }
     json_array_foreach(list, index, finding)
     {
-        json_array_append(zone->problem_parts[part_of(finding)], finding);
+        json_t **part = &zone->problem_parts[part_of(finding)];
+        if (*part == NULL)
+            *part = json_array();
+        json_array_append(*part, finding);
     }
     json_decref(list);
     join_parts(zone);
