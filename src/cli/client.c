@@ -289,7 +289,7 @@ const char *cli_when(char out[CLI_WHEN_TEXT], const json_t *time, base_time now)
     base_time value;
     const char *text = json_string_value(time);
     if (text == NULL || base_time_parse(text, now, &value) != BASE_OK)
-        return strcpy(out, "-");
+        return memcpy(out, "-", 2);
     int64_t away = value > now ? value - now : now - value;
     size_t i = 0;
     while (away < units[i].seconds)

@@ -16,12 +16,15 @@ static const char *join(struct cli_call *call, size_t from)
     char *text = base_arena_alloc(&call->arena, length);
     if (text == NULL)
         return NULL;
-    text[0] = '\0';
+    char *at = text;
     for (size_t i = from; i < call->operand_count; i++) {
         if (i > from)
-            strcat(text, " ");
-        strcat(text, call->operands[i]);
+            *at++ = ' ';
+        size_t own = strlen(call->operands[i]);
+        memcpy(at, call->operands[i], own);
+        at += own;
     }
+    *at = '\0';
     return text;
 }
 

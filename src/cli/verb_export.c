@@ -44,7 +44,7 @@ static const char *file_path(const struct export *export, struct base_arena *are
         errno = ENAMETOOLONG;
         return NULL;
     }
-    strcpy(name + at, ".zone");
+    memcpy(name + at, ".zone", sizeof(".zone"));
     return base_arena_printf(arena, "%s/%s", export->directory, name);
 }
 

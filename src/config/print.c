@@ -244,12 +244,11 @@ static void put_api(struct base_buf *buf, const struct config *config)
         put_text(buf, config->socket);
         base_buf_u8(buf, '\n');
     } else {
-        char *path = malloc(strlen(config->data) + sizeof("/kenter.sock"));
-        if (path == NULL) {
+        char *path = NULL;
+        if (asprintf(&path, "%s/kenter.sock", config->data) < 0) {
             buf->error = BASE_ENOMEM;
             return;
         }
-        strcat(strcpy(path, config->data), "/kenter.sock");
         put_line(buf, "", path);
         free(path);
     }

@@ -355,7 +355,6 @@ bool control_whole_publish(struct control_job *job, struct control_worker *worke
         job->outcome = CONTROL_CURRENT;
     } else if (job->is_signed && !passes_gate(job, version)) {
         job->outcome = CONTROL_REFUSED;
-        error = BASE_EREFUSED;
     } else {
         control_job_describe(job, version);
         job->outcome = CONTROL_PUBLISHED;

@@ -115,7 +115,7 @@ static int open_socket(const struct config *config, const char *path)
             sizeof(address.sun_path) - 1, path);
         return -1;
     }
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     unlink(path);
     mode_t mask = umask(0777 & ~(mode_t)config->socket_mode);

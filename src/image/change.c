@@ -57,7 +57,7 @@ static int barrier_at(const struct change *change, const uint8_t *name, uint16_t
     int rc = mdb_get(change->txn, change->image->dbis[IMAGE_NAMES], &key, &value);
     if (rc == MDB_NOTFOUND)
         return BASE_OK;
-    struct image_name found;
+    struct image_name found = {0};
     error = rc == 0 ? image_value_decode(&value, &found) : image_error(rc);
     if (error == BASE_OK)
         *barrier = found.flags & (ZONE_CUT | ZONE_DNAME);
