@@ -114,8 +114,8 @@ def literal_star(case, what, where, ours, theirs):
 
 
 def knot_order(case, what, where, ours, theirs):
-    """Knot takes another NSEC than the others for names with an octet 0 at the end of a label."""
-    return any(label.endswith(b"\0") for label in case.question.name.labels) and where == "authority" and \
+    """Knot takes another NSEC than the others for names with an octet 0 in a label."""
+    return any(b"\0" in label for label in case.question.name.labels) and where == "authority" and \
         what in ("ours", "theirs") and ours[1] in DENIAL
 
 
@@ -141,8 +141,11 @@ def nsd_denial(case, what, where, ours, theirs):
 # --- additional records ---
 
 def service_target(case, what, where, ours, theirs):
-    """NSD adds nothing for SVCB and HTTPS."""
-    return where == "additional" and what == "ours" and case.question.kind in (T.SVCB, T.HTTPS)
+    """NSD adds nothing for SVCB and HTTPS, Knot nothing for the owner itself, and an NSEC3 for what an alias leads to."""
+    if where != "additional" or case.question.kind not in (T.SVCB, T.HTTPS):
+        return False
+    return what == "ours" and (case.peer == "nsd" or ours[0] == case.question.name) or \
+        what == "theirs" and case.peer == "knot" and ours[1] in DENIAL
 
 
 def minimal(case, what, where, ours, theirs):
@@ -177,7 +180,7 @@ def wildcard_target(case, what, where, ours, theirs):
 def more_additional(case, what, where, ours, theirs):
     """TLSA beside addresses, SRV of NAPTR, and what targets of targets point to."""
     return where == "additional" and what == "theirs" and \
-        (ours[1] in ("TLSA", "RRSIG(TLSA)") or case.question.kind in (T.NAPTR, T.SVCB, T.HTTPS, T.KX))
+        (ours[1] in ("TLSA", "RRSIG(TLSA)") or case.question.kind in (T.NAPTR, T.SVCB, T.HTTPS, T.KX, T.AFSDB))
 
 
 CLASSES = {
@@ -201,7 +204,7 @@ CLASSES = {
     "opt-out": (KNOT + NSD, opt_out),
     "proofs-across": (NSD, proofs_across),
     "nsd-denial": (NSD, nsd_denial),
-    "service-target": (NSD, service_target),
+    "service-target": (KNOT + NSD, service_target),
     "minimal": (NSD, minimal),
     "referral-addresses": (BIND, referral_addresses),
     "cut-addresses": (BIND, cut_addresses),
