@@ -442,7 +442,7 @@ int dns_name_from_text(uint8_t out[DNS_NAME_MAX], size_t *out_length, const char
 }
 
 /* How an octet of a label is written: 0 as it is, 1 behind a backslash, 2 as \DDD. Knot DNS reads
- * of all punctuation only * - _ / without a backslash. */
+ * of all punctuation only * - _ / without a backslash, and BIND takes \[ for a bit-string label. */
 /* clang-format off */
 #define EIGHT_OF(n)   n, n, n, n, n, n, n, n
 #define THIRTYTWO_OF(n) EIGHT_OF(n), EIGHT_OF(n), EIGHT_OF(n), EIGHT_OF(n)
@@ -452,7 +452,7 @@ static const uint8_t escape_kinds[256] = {
     2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 1, 0, /*  !"#$%&'()*+,-./ */
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, /* 0123456789:;<=>? */
     1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* @ABCDEFGHIJKLMNO */
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, /* PQRSTUVWXYZ[\]^_ */
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 1, 1, 0, /* PQRSTUVWXYZ[\]^_ */
     1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* `abcdefghijklmno */
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, /* pqrstuvwxyz{|}~ */
     THIRTYTWO_OF(2), THIRTYTWO_OF(2), THIRTYTWO_OF(2), THIRTYTWO_OF(2),

@@ -167,10 +167,10 @@ static void test_to_text(void **state)
                                                              "a.;()\"\\@$ \1\177\377"
                                                              "\1b"),
                         "a\\.\\;\\(\\)\\\"\\\\\\@\\$\\032\\001\\127\\255.b.");
-    assert_string_equal(dns_name_text(text, (const uint8_t *)"\14*-_aAzZ09/`{"
+    assert_string_equal(dns_name_text(text, (const uint8_t *)"\15*-_aAzZ09/`{["
                                                              "\11"
                                                              "abcdefghi"),
-                        "*-_aAzZ09/\\`\\{.abcdefghi.");
+                        "*-_aAzZ09/\\`\\{\\091.abcdefghi.");
 }
 
 static void test_relations(void **state)
