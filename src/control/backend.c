@@ -241,6 +241,14 @@ static void serve_create(struct control *control, const struct api_request *requ
     }
     control_log_event(control, zone->name, "info", "zone.created", "made by the API");
     api_reply_json(request->reply, 201, control_zone_object(zone, base_clock_now()));
+    if (zone->source == CONFIG_FILE && zone->file != NULL &&
+        control_file_out_of_reach(zone->file)) {
+        /* This process was sealed before the file was named: its successor may read it. */
+        control_reload(control);
+        return;
+    }
+    control_file_watch(zone);
+    control_look_at_file(zone);
     if (zone->source == CONFIG_PRIMARY)
         control_refresh(zone);
     else if (zone->changed)

@@ -242,7 +242,7 @@ static void add_config_zone(struct control *control, const struct config_zone *a
 }
 
 /* The file of a zone that the configuration names alone. */
-static void look_at_file(struct control_zone *zone)
+void control_look_at_file(struct control_zone *zone)
 {
     struct stat status;
     struct source_fingerprint now = {.modified_ns = -1}; /* there is none */
@@ -263,7 +263,7 @@ static void look_at_file(struct control_zone *zone)
 void control_look_at_files(struct control *control)
 {
     for (size_t i = 0; i < control->table.count; i++)
-        look_at_file(control->table.zones[i]);
+        control_look_at_file(control->table.zones[i]);
 }
 
 /* The source is in a state that is new to us, unless it is the one that was published. */
@@ -609,7 +609,14 @@ void control_first_look_done(struct control *control)
 static int seal(struct control *control)
 {
     const struct control_options *options = control->options;
-    return options->seal != NULL ? options->seal(options->context) : BASE_OK;
+    struct control_places places;
+    if (options->seal == NULL)
+        return BASE_OK;
+    int error = control_places_of_api(control, &places);
+    if (error == BASE_OK)
+        error = options->seal(options->context, &places);
+    control_places_free(&places);
+    return error;
 }
 
 static int start(struct control *control)
@@ -638,6 +645,8 @@ static int start(struct control *control)
         error = load_zones(control);
     if (error == BASE_OK)
         error = control_directories_start(control);
+    if (error == BASE_OK)
+        control_files_watch(control);
     if (error == BASE_OK)
         error = open_api(control);
     return error;
@@ -676,6 +685,7 @@ static void end(struct control *control)
     control_table_free(control);
     free((void *)control->due);
     free(control->watches);
+    control_files_free(control);
     free(control->looking);
     free(control->look_again);
     free(control->listed);

@@ -10,6 +10,11 @@
 #include "config/config.h"
 #include "process/child.h"
 
+struct control_places {
+    char **paths; /* owned */
+    size_t count;
+};
+
 struct control_options {
     const struct config *config; /* outlives the run */
     int keys;                    /* channel to the key process (keys/service.h); -1: comes later */
@@ -20,8 +25,9 @@ struct control_options {
     bool once;                    /* do what is due, then end */
     unsigned readers;             /* of the image, that other processes need */
     const char *export_directory; /* where signed zone files are kept current; NULL: nowhere */
-    /* Called when all is open: seals the process. An error ends it. NULL: none. */
-    int (*seal)(void *context);
+    /* Called when all is open: seals the process, which then reads what the settings name, and
+     * below these directories. An error ends it. NULL: none. */
+    int (*seal)(void *context, const struct control_places *also);
     /* Called when the first look at all sources is over and the API answers. NULL: nothing. */
     void (*ready)(void *context);
     void *context;

@@ -9,6 +9,7 @@
  *   change.c     a job that makes a version from a change of the published one
  *   writer.c     commits: registry first, then image, many zones at once
  *   directory.c  zones of directories
+ *   files.c      zones of single files
  *   problem.c    what stands against a zone
  *   processes.c  what the system says of the processes of kenterd
  *   primary.c    zones of primaries: refresh, retry, expire; telling secondaries
@@ -378,6 +379,7 @@ struct control {
     uv_timer_t timer, api_timer;
     uv_poll_t api_poll;
     uv_fs_event_t *watches;
+    struct control_watch *file_watches;
     uv_signal_t signals[2];
     uv_poll_t supervisor_poll, *serve_poll;
     int serve;                                  /* channel to the serve process; -1: none */
@@ -462,6 +464,15 @@ void control_reload(struct control *control); /* control.c: the settings have ch
 void control_reopen_serve(struct control *control);
 int control_connect_keys(struct control *control, int *fd);
 bool control_keys_there(struct control *control);
+/* files.c: directories of the files of zones that the API made, as the registry knows them */
+int control_places_of_api(struct control *control, struct control_places *out);
+void control_places_free(struct control_places *places);
+void control_file_watch(struct control_zone *zone);
+void control_files_watch(struct control *control);
+void control_files_free(struct control *control); /* after the loop was closed */
+/* The sandbox, or the permissions, do not let us read it. */
+bool control_file_out_of_reach(const char *path);
+void control_look_at_file(struct control_zone *zone); /* control.c */
 /* processes.c: what the system says of them; pid 0: not known */
 enum control_process {
     CONTROL_SUPERVISOR,

@@ -162,11 +162,12 @@ static char *parent(const char *path)
 
 /* All that control reads and writes: its data, the sources, and who may sign their certificates.
  * Directories, since files are replaced by new ones. */
-static int seal_control(void *context)
+static int seal_control(void *context, const struct control_places *also)
 {
     struct control_role *role = context;
     const struct config *config = role->config;
-    size_t most = config->directory_count + config->zone_count + config->remote_count + 4;
+    size_t most =
+        config->directory_count + config->zone_count + config->remote_count + also->count + 4;
     struct process_path *paths = calloc(most, sizeof(*paths));
     char **parents = calloc(most, sizeof(*parents));
     if (paths == NULL || parents == NULL) {
@@ -192,6 +193,8 @@ static int seal_control(void *context)
         parents[parent_count] = parent(config->remotes[i].tls_ca);
         paths[count++] = (struct process_path){parents[parent_count++], PROCESS_READ};
     }
+    for (size_t i = 0; i < also->count; i++)
+        paths[count++] = (struct process_path){also->paths[i], PROCESS_READ};
     int error = process_sandbox(PROCESS_SANDBOX_CONTROL, paths, count, &config->log, NULL);
     for (size_t i = 0; i < parent_count; i++)
         free(parents[i]);

@@ -162,6 +162,16 @@ def test_kenter(tmp_path):
     kenterd.kenter("create", "bare.test", "--ns", "ns1.e.test.")
     wait(lambda: kenterd.serial("bare.test"), "bare.test is published")
     kenterd.kenter("create", "made.test", "--content", tmp_path / "content", code=1)
+    # One of a file that no setting names, and that its sandbox did not let it see.
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/file").write_text(BEGIN)
+    kenterd.kenter("create", "file.test", "--file", tmp_path / "elsewhere/file")
+    wait(lambda: kenterd.serial("file.test"), "file.test is published")
+    (tmp_path / "elsewhere/file").write_text(BEGIN.replace("192.0.2.80", "192.0.2.88"))
+    wait(lambda: dig(kenterd, "www.file.test") == ["192.0.2.88"], "its edit is seen", seconds=5)
+    wait(kenterd.healthy, "kenterd is healthy")
+    kenterd.kenter("remove", "file.test", "--yes")
+    kenterd.wait_gone("file.test")
     kenterd.kenter("add", "made.test", "x", "60", "TXT", '"a b"')
     assert dig(kenterd, "x.made.test", "TXT") == ['"a b"']
     kenterd.end()
