@@ -74,6 +74,7 @@ static void judge_update(struct control_job *job, struct control_change *change,
                                             .context = &asker};
     struct source_update_result result;
     int error = source_update(&request, &job->edits, &result);
+    job->image_damaged |= error == BASE_EFORMAT;
     change->rcode = error == BASE_OK ? result.rcode : DNS_RCODE_SERVFAIL;
     snprintf(change->why, sizeof(change->why), "%s",
              error == BASE_OK ? result.why : base_strerror(error));
@@ -204,6 +205,7 @@ static const char *objection(struct control_job *job, const struct zone_view *vi
         .now = job->now, .threads = 1, .refuse_collisions = true};
     struct validate_delta_result result;
     int error = validate_delta(view, &job->delta, &options, verdict, &result);
+    job->image_damaged |= error == BASE_EFORMAT;
     if (error != BASE_OK)
         return base_strerror(error);
     if (base_findings_bad(verdict))
@@ -260,6 +262,7 @@ static bool publish_change(struct control_job *job, struct control_worker *worke
     int error = sign(job, worker, view);
     if (error == BASE_ELIMIT || error == BASE_EUNSUPPORTED)
         return publish_whole(job, worker);
+    job->image_damaged |= error == BASE_EFORMAT;
     if (error != BASE_OK) {
         if (error == BASE_ENOENT)
             control_job_report(job, KEYS_GONE, NULL, "the key process did not answer");
@@ -357,6 +360,7 @@ bool control_change_run(struct control_task *task, struct control_worker *worker
         error = image_zone_get(reader, job->name, &held);
     if (error == BASE_ENOENT && job->source == CONFIG_EDITS)
         return publish_first(job, worker);
+    job->image_damaged |= error == BASE_EFORMAT;
     if (error != BASE_OK) {
         control_job_unreadable(job, error);
         return false;
@@ -369,6 +373,7 @@ bool control_change_run(struct control_task *task, struct control_worker *worker
     job->records = held.records;
     job->is_signed = held.denial != IMAGE_UNSIGNED;
     error = gather(job, &view);
+    job->image_damaged |= error == BASE_EFORMAT;
     if (error == BASE_EREFUSED) {
         job->outcome = CONTROL_REFUSED;
         return false;

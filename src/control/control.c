@@ -404,8 +404,10 @@ void control_look_at_image(struct control *control)
     if (image_file(control, &device, &inode) && device == control->image_device &&
         inode == control->image_inode)
         return;
-    CONTROL_LOG(control, WARNING, "the image in %s is gone: it is made again from the zones",
-                control->image_directory);
+    /* Its file is there as long as we have it open. */
+    bool saved = image_copy(control->image, control->image_directory) == BASE_OK;
+    CONTROL_LOG(control, WARNING, "the image in %s is gone: it is %s", control->image_directory,
+                saved ? "written again" : "made again from the zones");
     control->exit_code = PROCESS_EXIT_AGAIN;
     control_stop(control);
 }
@@ -426,8 +428,15 @@ static int open_image(struct control *control)
     control->image_is_new = !image_file(control, &control->image_device, &control->image_inode);
     struct image_options options = {.writer = true,
                                     .readers = control->options->readers + SPARE_READERS};
-    int error = image_open(control->image_directory, &options, &control->image);
+    int error = control_doubt_hopeless(control)
+                    ? BASE_EFORMAT
+                    : image_open(control->image_directory, &options, &control->image);
+    if (error == BASE_OK)
+        error = control_doubt_start(control);
     if (error == BASE_EFORMAT) {
+        image_close(control->image);
+        control->image = NULL;
+        control_doubt_well(control);
         CONTROL_LOG(control, WARNING,
                     "the image in %s is damaged or of another format; it is made again from the "
                     "zones",
@@ -450,6 +459,9 @@ static int open_registry(struct control *control)
     base_findings_init(&findings, 20);
     char *path = join(control->config->data, "registry.db");
     int error = path != NULL ? registry_open(path, &findings, &control->registry) : BASE_ENOMEM;
+    /* Trying again does not mend it, and would hide that nothing is kept any more. */
+    if (error == BASE_EFORMAT && control->options->child != NULL)
+        control->exit_code = PROCESS_EXIT_REFUSED;
     for (size_t i = 0; i < findings.count; i++)
         base_log_finding(control->log, base_clock_now(), &findings.items[i]);
     if (error != BASE_OK && findings.count == 0)
@@ -636,6 +648,10 @@ static int start(struct control *control)
     if (error == BASE_OK)
         error = control_peers_start(control);
     if (error == BASE_OK)
+        control_doubt_watch(control);
+    if (error == BASE_OK)
+        error = control_directories_note(control);
+    if (error == BASE_OK)
         error = seal(control);
     if (error == BASE_OK)
         error = source_fetcher_new(&fetcher, &control->fetcher);
@@ -683,6 +699,7 @@ static void end(struct control *control)
     image_close(control->image);
     registry_close(control->registry);
     control_table_free(control);
+    control_doubt_well(control);
     free((void *)control->due);
     free(control->watches);
     control_files_free(control);
@@ -690,6 +707,7 @@ static void end(struct control *control)
     free(control->look_again);
     free(control->listed);
     free(control->members_known);
+    free(control->places);
     free(control->remotes);
     free(control->message);
     free(control->keys_directory);
@@ -709,7 +727,11 @@ int control_run(const struct control_options *options)
     control.urgent_last = &control.urgent;
     pthread_mutex_init(&control.keys_lock, NULL);
     control.message = malloc(PROCESS_MESSAGE_MAX);
-    int code = control.message != NULL && start(&control) == BASE_OK ? run(&control) : 3;
+    int code;
+    if (control.message != NULL && start(&control) == BASE_OK)
+        code = run(&control);
+    else
+        code = control.exit_code != 0 ? control.exit_code : 3;
     end(&control);
     pthread_mutex_destroy(&control.keys_lock);
     return code;

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* An editor's several steps of saving a file are one change. */
 #define SETTLE_MS 100
@@ -72,10 +73,19 @@ static bool is_of(const struct control_zone *zone, size_t index)
  * system that is not mounted: nothing is taken down before somebody says that it is meant. */
 static void retire_unseen(struct control *control, size_t index, size_t found)
 {
-    size_t known = 0;
-    for (size_t i = 0; i < control->table.count; i++)
-        known += is_of(control->table.zones[i], index);
+    struct control_place *place = &control->places[index];
+    size_t known = 0, unseen = 0;
+    for (size_t i = 0; i < control->table.count; i++) {
+        bool own = is_of(control->table.zones[i], index);
+        known += own;
+        unseen += own && !control->table.zones[i]->seen;
+    }
+    if (unseen == 0 || control->accept_removal)
+        place->emptied = false;
+    if (found > 0 && place->emptied)
+        return; /* they are coming back, one after the other */
     if (found == 0 && known >= 2 && !control->accept_removal) {
+        place->emptied = true;
         CONTROL_LOG(control, ERROR,
                     "%s holds no zone file any more, and %zu zones came from it: they go on being "
                     "served. If this is meant, say: kenter reload",
@@ -211,6 +221,51 @@ void control_directory_look(struct control *control, size_t index)
     control->looking[index] = true;
     control->looks++;
     control_pool_run(control, &look->task);
+}
+
+/* --- another directory in its place --- */
+
+int control_directories_note(struct control *control)
+{
+    size_t count = control->config->directory_count;
+    control->places = calloc(count + 1, sizeof(*control->places));
+    if (control->places == NULL)
+        return BASE_ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        struct stat status;
+        if (stat(control->config->directories[i].path, &status) != 0)
+            continue;
+        control->places[i].device = status.st_dev;
+        control->places[i].inode = status.st_ino;
+    }
+    return BASE_OK;
+}
+
+/* Has another directory taken the place, and come to rest? */
+static bool is_replaced(struct control_place *place, const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) != 0 || !S_ISDIR(status.st_mode) ||
+        (status.st_dev == place->device && status.st_ino == place->inode))
+        return false;
+    bool rests = place->modified.tv_sec == status.st_mtim.tv_sec &&
+                 place->modified.tv_nsec == status.st_mtim.tv_nsec;
+    place->modified = status.st_mtim;
+    return rests;
+}
+
+/* The watch and the sandbox hold on to the directory that was there; a removed one that comes back,
+ * a file system mounted over it, or a link that leads elsewhere now is another. */
+void control_directories_watch(struct control *control)
+{
+    for (size_t i = 0; i < control->config->directory_count; i++) {
+        const char *path = control->config->directories[i].path;
+        if (!is_replaced(&control->places[i], path))
+            continue;
+        CONTROL_LOG(control, INFO, "%s is another directory than before: all is opened anew", path);
+        control_reload(control);
+        return;
+    }
 }
 
 static void on_change(uv_fs_event_t *watch, const char *name, int events, int status)

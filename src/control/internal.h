@@ -13,6 +13,7 @@
  *   problem.c    what stands against a zone
  *   processes.c  what the system says of the processes of kenterd
  *   primary.c    zones of primaries: refresh, retry, expire; telling secondaries
+ *   doubt.c      is the image damaged?
  *   catalog.c    catalog zones, consumed and produced
  *   link.c       UPDATE and NOTIFY from the serve process
  *   peers.c      channels to the other processes
@@ -330,6 +331,14 @@ int control_note_start(struct control *control, const uint8_t *name, const char 
 
 /* --- the process --- */
 
+/* Which directory it was that this process has opened its sources in. */
+struct control_place {
+    dev_t device;
+    ino_t inode;
+    struct timespec modified; /* of another one in its place, when last looked at */
+    bool emptied;             /* it has lost all zones, and nobody has said that it is meant */
+};
+
 struct control {
     const struct control_options *options;
     const struct config *config;
@@ -360,16 +369,17 @@ struct control {
     bool stopping;
     bool first_look_over;
     bool told_ready;
-    size_t refused;             /* jobs; for `once` */
-    bool unlisted;              /* a directory could not be read; for `once` */
-    unsigned looks;             /* looks at directories under way */
-    bool *looking, *look_again; /* by directory */
-    bool *listed;               /* by directory: it has been listed since the start */
-    bool *members_known;        /* by catalog: its members are in the table */
-    bool strangers_gone;        /* zones of the image that nobody knows were looked for */
-    bool sources_moved;         /* a zone lost its source, and may have another */
-    bool accept_removal;        /* an empty directory is meant: asked for by reload */
-    bool members_changed;       /* produced catalogs are to be made anew */
+    size_t refused;               /* jobs; for `once` */
+    bool unlisted;                /* a directory could not be read; for `once` */
+    unsigned looks;               /* looks at directories under way */
+    bool *looking, *look_again;   /* by directory */
+    bool *listed;                 /* by directory: it has been listed since the start */
+    bool *members_known;          /* by catalog: its members are in the table */
+    bool strangers_gone;          /* zones of the image that nobody knows were looked for */
+    bool sources_moved;           /* a zone lost its source, and may have another */
+    struct control_place *places; /* by directory */
+    bool accept_removal;          /* an empty directory is meant: asked for by reload */
+    bool members_changed;         /* produced catalogs are to be made anew */
     base_time members_due;
     uv_loop_t loop;
     bool loop_open;
@@ -397,6 +407,12 @@ struct control {
     uint64_t asked;                   /* ids of messages to serve */
     struct control_scrape *scrapes;   /* metrics that wait for what serve has counted */
     uv_timer_t scrape_timer;
+    uv_timer_t watch_timer, doubt_timer; /* of doubt.c */
+    unsigned well_left;                  /* seconds until this process is well */
+    bool doubt_ready;
+    unsigned doubting;   /* readings of the image under way */
+    uint64_t doubted_at; /* monotonic; 0: never */
+    bool serve_known;    /* it was there before */
 };
 
 #define CONTROL_LOG(control, level, ...)                                                           \
@@ -408,6 +424,16 @@ const char *control_source_name(enum config_source source);
 char *control_zone_path(const char *directory, const uint8_t *zone, const char *ending);
 void control_export_retire(struct control *control, const uint8_t *name); /* the file goes aside */
 void control_export(struct control_zone *zone, struct zone *version);     /* NULL: as published */
+
+/* doubt.c */
+/* At the start, before and after the image is open. True: it killed whoever read it. BASE_EFORMAT:
+ * it cannot be read. */
+bool control_doubt_hopeless(struct control *control);
+int control_doubt_start(struct control *control);
+void control_doubt_watch(struct control *control);
+void control_doubt_well(struct control *control); /* the end was an orderly one */
+/* Somebody could not read the image, or died: it is read in full, and made again if need be. */
+void control_image_doubted(struct control *control);
 
 /* schedule.c */
 void control_collect_due(struct control *control);
@@ -432,6 +458,10 @@ void control_zone_known_problem(struct control_zone *zone, const char *text);
 
 /* directory.c */
 int control_directories_start(struct control *control);
+/* Before the process seals itself: which directories are these? */
+int control_directories_note(struct control *control);
+/* Begins anew when another directory stands in the place of one. */
+void control_directories_watch(struct control *control);
 void control_directory_look(struct control *control, size_t index);
 void control_first_look_done(struct control *control); /* control.c */
 /* Have all sources said which zones they have? Before, nothing is missing for good. */

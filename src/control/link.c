@@ -203,6 +203,9 @@ void control_link_message(struct control *control, const struct process_message 
         if (has_head)
             take_notify(control, message);
         break;
+    case SERVE_LINK_UNREADABLE:
+        control_image_doubted(control);
+        break;
     case SERVE_LINK_COUNTED:
         control_backend_counted(control, message);
         break;

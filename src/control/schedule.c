@@ -129,7 +129,6 @@ static void on_timer(uv_timer_t *timer)
         for (size_t i = 0; i < control->config->directory_count; i++)
             control_directory_look(control, i);
         control_look_at_files(control);
-        control_look_at_image(control);
         for (size_t i = 0; i < control->table.count; i++) {
             struct control_zone *zone = control->table.zones[i];
             if (zone->source == CONFIG_PRIMARY)
@@ -554,10 +553,11 @@ static void job_done(struct control_task *task)
     control->weight -= job->weight;
     zone->busy = false;
     if (job->image_damaged)
-        control_image_damaged(control);
+        control_image_doubted(control);
     if (task->error != BASE_OK)
         writer_failed(zone, job);
-    bool dry = was_dry(job), apart = take_apart(zone, job);
+    /* What the writer has refused may be in the registry nevertheless: it is not judged again. */
+    bool dry = was_dry(job), apart = task->error == BASE_OK && take_apart(zone, job);
     if (apart && zone->stale)
         try_again(zone); /* the whole zone comes first */
     if (!dry && !apart) {

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct control_job *control_job_new(struct control_zone *zone)
@@ -154,10 +155,30 @@ static bool has_keys(const struct zone *zone)
 
 /* --- content --- */
 
+/* The sandbox lets a link lead only to where sources are. */
+static void explain_link(struct control_job *job)
+{
+    struct stat status;
+    char target[512];
+    ssize_t length = lstat(job->file, &status) == 0 && S_ISLNK(status.st_mode)
+                         ? readlink(job->file, target, sizeof(target) - 1)
+                         : -1;
+    if (length < 0)
+        return;
+    target[length] = '\0';
+    control_job_report(job, FILE_UNREADABLE, job->file,
+                       "it is a symbolic link to %s; kenterd reads nothing outside of the "
+                       "directories that its settings name",
+                       target);
+}
+
 static int load_file(struct control_job *job, struct zone **out)
 {
     struct dns_zonefile_options options = {.origin = job->name, .threads = job->threads};
-    return zone_load(job->file, &options, &job->findings, out);
+    int error = zone_load(job->file, &options, &job->findings, out);
+    if (error == BASE_EIO)
+        explain_link(job);
+    return error;
 }
 
 static int load_registry(struct control_job *job, struct zone **out)

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "front/forward.h"
 #include "front/transfer.h"
+#include "serve/link.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -115,10 +116,22 @@ static void account(const struct front_worker *worker, const struct front_reques
     answer->opt_length = result->opt_length;
 }
 
+/* Control is told, once a second at most. */
+static void complain(struct front_worker *worker, base_time now)
+{
+    if (now == worker->complained)
+        return;
+    struct process_message message = {.type = SERVE_LINK_UNREADABLE, .fd = -1};
+    worker->complained = now;
+    process_send(worker->shared->link, &message, 1);
+}
+
 static int respond(void *context, const struct net_client *client, const uint8_t *query,
                    size_t length, uint8_t *out, size_t capacity, struct net_answer *answer)
 {
     struct front_worker *worker = context;
+    if (worker->blind)
+        complain(worker, client->now);
     if (worker->blind)
         return NET_DROP; /* the client asks again, here or elsewhere */
     struct serve_client asker;
@@ -142,6 +155,8 @@ static int respond(void *context, const struct net_client *client, const uint8_t
     if (verdict != NET_ANSWER)
         return verdict;
     answer->length = request.result.length;
+    if (request.result.unreadable)
+        complain(worker, client->now);
     if (request.result.hot)
         front_count(worker->stats, FRONT_HOT, 1);
     front_count_answer(worker->stats, request.result.type, request.result.rcode);

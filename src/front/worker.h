@@ -79,6 +79,7 @@ struct front_worker {
     uint32_t image_generation;
     struct serve_worker *serve;       /* on `image` */
     bool blind;                       /* the image could not be looked at */
+    base_time complained;             /* when control was last told of it */
     struct front_transfer *transfers; /* that run, linked */
     unsigned transfer_count;
     struct front_forward *forward;

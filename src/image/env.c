@@ -242,6 +242,22 @@ void image_close(struct image *image)
     free(image);
 }
 
+int image_is_whole(const char *directory)
+{
+    char path[PATH_SIZE];
+    return make_path(path, directory, DATA_FILE) ? check_file(path) : BASE_ERANGE;
+}
+
+int image_copy(struct image *image, const char *directory)
+{
+    if (mkdir(directory, 0750) != 0 && errno != EEXIST)
+        return image_error(errno == ENOENT ? EIO : errno);
+    int rc = mdb_env_copy2(image->env, directory, 0);
+    if (rc != 0 && rc != EEXIST)
+        image_discard(directory); /* no halves */
+    return image_error(rc);
+}
+
 int image_discard(const char *directory)
 {
     char path[PATH_SIZE];

@@ -233,6 +233,12 @@ struct image_history {
 int image_history(struct image_reader *reader, const struct image_zone *zone, uint32_t serial,
                   int (*visit)(void *context, const struct image_history *piece), void *context);
 
+/* Is the file as long as its heads say? Not while somebody writes it. BASE_ENOENT, BASE_EFORMAT. */
+int image_is_whole(const char *directory);
+/* Writes what is open to another directory, or to its own one when the file was removed. It must
+ * not hold an image. BASE_ESPACE, BASE_EIO. */
+int image_copy(struct image *image, const char *directory);
+
 /* Reads everything and looks whether it decodes. BASE_EFORMAT. */
 int image_check(struct image_reader *reader);
 

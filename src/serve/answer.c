@@ -264,6 +264,7 @@ static void answer_zone(struct answer *answer)
         return;
     }
     if (error != BASE_OK) {
+        answer->result->unreadable = error == BASE_EFORMAT || error == BASE_EIO;
         refuse(answer, DNS_RCODE_SERVFAIL, SERVE_EDE_OTHER);
         return;
     }

@@ -59,6 +59,7 @@ struct serve_result {
     uint16_t type;  /* of the question; 0: none was read */
     bool cookie;    /* the client has shown a cookie of ours: its address is not forged */
     bool truncated;
+    bool unreadable; /* the image is damaged, as it seems */
     bool hot;        /* from the cache */
     size_t question; /* octets of the question's name, which begins at DNS_MESSAGE_HEADER */
     uint16_t opt, opt_length; /* where the OPT record stands; opt_length 0: none */

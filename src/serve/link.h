@@ -19,8 +19,9 @@ enum serve_link_type {
     SERVE_LINK_ANSWER, /* control → serve: to UPDATE, same id: the whole response message, to be
                             signed by serve; `value`: EDE code or 0 */
     SERVE_LINK_COUNT,  /* control → serve: what has been counted? */
-    SERVE_LINK_COUNTED, /* serve → control: Prometheus text of serve's own metrics, same id */
-    SERVE_LINK_REOPEN,  /* control → serve: the image was made anew; open it again */
+    SERVE_LINK_COUNTED,    /* serve → control: Prometheus text of serve's own metrics, same id */
+    SERVE_LINK_REOPEN,     /* control → serve: the image was made anew; open it again */
+    SERVE_LINK_UNREADABLE, /* serve → control: the image, or some of it, could not be read */
 };
 
 /* Who sent an UPDATE or NOTIFY. */
