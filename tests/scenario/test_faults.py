@@ -1,0 +1,460 @@
+"""What must hold when things go wrong: processes killed, disks full, images damaged, clocks that jump, primaries and
+clients that misbehave, floods. Each test says what must hold, and a checker outside asks all the time."""
+import os
+import random
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+import pytest
+
+from faults_support import (KENTER, KENTERD, KEYRING, N, ROLES, SECRET, T, ZONE, Bogus, Checker, Judge, Site, anchor,
+                            free_port, good, receive, replace, wait_for)
+
+KILLS = int(os.environ.get("KENTER_KILLS", "40"))
+
+
+@pytest.fixture
+def make(tmp_path, request):
+    """Makes sites; they are stopped at the end, and their logs shown when the test has failed."""
+    sites = []
+
+    def begin(*arguments, start=True, name="", **options):
+        path = tmp_path / name if name else tmp_path
+        path.mkdir(exist_ok=True)
+        site = Site(path, *arguments, **options)
+        sites.append(site)
+        return site.start() if start else site
+
+    yield begin
+    for site in sites:
+        print(f"--- log of {site.path}\n{site.log_end(300)}")
+        site.stop()
+
+
+# --- processes that are killed ---
+
+class Updater(threading.Thread):
+    """Sets, changes and deletes the TXT records of its own names. Each change is sent until it is acknowledged: then
+    it must be there."""
+
+    def __init__(self, site, zone, number, names=10):
+        super().__init__(daemon=True)
+        self.site, self.zone, self.random = site, zone, random.Random(number)
+        self.names = [f"u{number}-{i}" for i in range(names)]
+        self.state, self.ending, self.trouble = {name: [] for name in self.names}, threading.Event(), None
+        self.acknowledged = self.asked_again = 0
+        self.slowest = 0.0
+
+    def run(self):
+        try:
+            while not self.ending.is_set():
+                self.change()
+        except BaseException as error:
+            self.trouble = error
+
+    def change(self):
+        name = self.random.choice(self.names)
+        value = [] if self.state[name] and self.random.random() < 0.3 else [f"value {self.acknowledged}"]
+        begun = time.monotonic()
+        while not self.send(name, value):
+            self.asked_again += 1
+            time.sleep(0.02)
+            if time.monotonic() - begun > 60:
+                raise AssertionError(f"no UPDATE was accepted for a minute: {name}.{self.zone}")
+        self.slowest = max(self.slowest, time.monotonic() - begun)
+        self.state[name] = value
+        self.acknowledged += 1
+        served = wait_for(lambda: (lambda t: None if t is None else (t,))(self.site.text(f"{name}.{self.zone}.")), 30)
+        if served[0] != value:
+            raise AssertionError(f"{name}.{self.zone} is {served[0]}, acknowledged was {value}")
+
+    def send(self, name, value):
+        update = self.site.update(self.zone)
+        update.delete(name)
+        for one in value:
+            update.add(name, 60, "TXT", f'"{one}"')
+        try:
+            code = self.site.send(update, tcp=self.random.random() < 0.5, timeout=3)
+        except (OSError, EOFError, dns.exception.DNSException):
+            return False
+        if code not in (dns.rcode.NOERROR, dns.rcode.SERVFAIL):
+            raise AssertionError(f"UPDATE was answered by {dns.rcode.to_text(code)}")
+        return code == dns.rcode.NOERROR
+
+
+class Editor(threading.Thread):
+    """Saves a zone file again and again."""
+
+    def __init__(self, site, zone):
+        super().__init__(daemon=True)
+        self.site, self.zone, self.count, self.ending = site, zone, 1, threading.Event()
+
+    def run(self):
+        while not self.ending.wait(0.15):
+            self.count += 1
+            self.site.write(self.zone, value=f"edit {self.count}", serial=self.count)
+
+
+def kill_many(site, count, seed):
+    """Kills at random moments. Spans in which answers may be missing: a serve process is not there."""
+    chance, spans, killed = random.Random(seed), [], {}
+    while sum(killed.values()) < count:
+        time.sleep(chance.random() * 0.6)
+        role = chance.choices(("keys", "control", "serve", "supervisor"), (3, 4, 3, 1))[0]
+        begun = time.time()
+        if not site.kill(role):
+            continue  # not back yet from the last time
+        killed[role] = killed.get(role, 0) + 1
+        if role == "supervisor":
+            site.start()
+        elif role == "serve":
+            wait_for(site.answers, 15, "an answer after serve was killed")
+        if role in ("supervisor", "serve"):
+            spans.append((begun - 0.01, time.time() + 0.1))
+    return spans, killed
+
+
+def contents(site, zone):
+    """The TXT records of a zone by name."""
+    return {name.relativize(N(zone)).to_text(): sorted(b"".join(r.strings).decode() for r in node.get_rdataset(1, T.TXT))
+            for name, node in site.transfer(zone).nodes.items() if node.get_rdataset(1, T.TXT)}
+
+
+def expect_state(site, zone, updaters):
+    served = contents(site, zone)
+    for updater in updaters:
+        for name, value in updater.state.items():
+            if updater.zone == zone:
+                assert served.get(name, []) == value, (name, served.get(name), value)
+
+
+def test_processes_are_killed_at_random(make):
+    """Every process dies again and again while zones are changed by UPDATE, edited and asked for. No acknowledged
+    change is lost, no answer is bogus, no serial goes back, and only the death of serve is ever noticed outside."""
+    zones = ("file.example", "edits.example", "edits3.example")
+    site = make(("file.example",), zones[1:])
+    seed = int(os.environ.get("KENTER_SEED", time.time_ns() % 1000000))
+    print(f"KENTER_SEED={seed}")
+    updaters = [Updater(site, zone, i) for i, zone in enumerate(zones[1:])]
+    checker = Checker(site, zones, [name for u in updaters for name in u.names], seed).start()
+    editor = Editor(site, "file.example")
+    threads = [*updaters, editor]
+    for thread in threads:
+        thread.start()
+    spans, killed = kill_many(site, KILLS, seed)
+    for thread in threads:
+        thread.ending.set()
+    for thread in threads:
+        thread.join(90)
+    for updater in updaters:
+        assert updater.trouble is None, f"{updater.trouble!r}\n{site.log_end()}"
+    wait_for(lambda: site.text("value.file.example.") == [f"edit {editor.count}"], 20, "the last edit")
+    found = checker.stop()
+    print(killed, [(u.acknowledged, u.asked_again, round(u.slowest, 2)) for u in updaters], editor.count,
+          {k: v for k, v in found.items() if k not in ("bad", "silent")}, "silent:", len(found["silent"]))
+    good(found, site, spans)
+    assert all(updater.acknowledged >= 10 for updater in updaters)
+    for zone in zones:
+        site.verify(zone)
+        expect_state(site, zone, updaters)
+
+    # The image is gone: all comes back from registry, files and keys, with greater serials.
+    serials = {zone: site.serial(zone) for zone in zones}
+    site.kill("supervisor")
+    shutil.rmtree(site.data / "image")
+    site.start()
+    checker = Checker(site, zones)
+    for zone in zones:
+        wait_for(lambda z=zone: site.serial(z), 20, f"{zone} after the image was gone")
+        assert site.serial(zone) >= serials[zone]
+        assert str(checker.judges[zone].keys) and site.verify(zone) is None
+        expect_state(site, zone, updaters)
+    assert site.text("value.file.example.") == [f"edit {editor.count}"]
+
+
+# --- the judge itself ---
+
+@pytest.mark.parametrize("zone", ["edits.example", "edits3.example"])
+def test_the_checker_sees_what_is_wrong(make, zone):
+    """Else all other tests here would say nothing."""
+    site = make((), (zone,))
+    judge = Judge(zone, anchor(site, zone))
+    answers = {}
+    for name, kind, what in (("www", "A", "positive"), ("no", "A", "nxdomain"), ("www", "MX", "nodata"),
+                             ("x.wild", "A", "wildcard"), ("terminal", "A", "nodata"), ("x.wild", "MX", "nodata")):
+        answers[name, kind] = site.ask(f"{name}.{zone}", kind)
+        assert judge.check(answers[name, kind], f"{name}.{zone}", kind) == what
+    for (name, kind), response in answers.items():
+        for section in (response.answer, response.authority):
+            for rrset in list(section):
+                if rrset.rdtype == T.SOA and section is response.authority or rrset.rdtype == T.RRSIG and \
+                        rrset.covers == T.SOA:
+                    continue
+                section.remove(rrset)  # every piece is needed
+                with pytest.raises(Bogus):
+                    judge.check(response, f"{name}.{zone}", kind)
+                section.append(rrset)
+    with pytest.raises(Bogus):
+        judge.check(answers["no", "A"], f"www.{zone}", "A")
+    with pytest.raises(Bogus):
+        judge.check(answers["www", "MX"], f"www.{zone}", "A")
+    forged = answers["www", "A"]
+    forged.answer[0] = dns.rrset.from_text(forged.answer[0].name, 600, "IN", "A", "192.0.2.66")
+    with pytest.raises(Bogus):
+        judge.check(forged, f"www.{zone}", "A")
+
+
+# --- disks and files ---
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 16 MiB; only root can make one."""
+    place = tmp_path / "data"
+    place.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a small file system")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place], capture_output=True).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def fill(place):
+    with open(place / "ballast", "wb") as file:
+        try:
+            while True:
+                file.write(bytes(1 << 16))
+                file.flush()
+        except OSError:
+            pass
+    try:
+        with open(place / "ballast2", "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(512))
+    except OSError:
+        pass
+
+
+def drain(place):
+    for name in ("ballast", "ballast2"):
+        (place / name).unlink(missing_ok=True)
+
+
+def test_the_disk_is_full(small_disk, make):
+    """No change is acknowledged that is not kept; answers go on; a restart on the full disk serves what was there;
+    with room again all goes on by itself."""
+    zones = ("file.example", "edits.example", "edits3.example")
+    site = make(("file.example",), zones[1:])
+    updaters = [Updater(site, zone, i) for i, zone in enumerate(zones[1:])]
+    checker = Checker(site, zones, [name for u in updaters for name in u.names]).start()
+    editor = Editor(site, "file.example")
+    threads = [*updaters, editor]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: all(u.acknowledged >= 3 for u in updaters), 20, "updates")
+    spans = []
+    for restart in (False, True):
+        fill(site.data)
+        before = sum(u.asked_again for u in updaters)
+        wait_for(lambda: sum(u.asked_again for u in updaters) > before, 20, "a refused update")
+        if restart:
+            for role in ("control", "serve", "keys"):
+                begun = time.time()
+                site.kill(role)
+                wait_for(lambda: len(site.children()) == 3 and site.answers(), 15, "all processes")
+                if role == "serve":
+                    spans.append((begun - 0.01, time.time() + 0.1))
+        time.sleep(0.5)
+        drain(site.data)
+        counts = [u.acknowledged for u in updaters]
+        wait_for(lambda: all(u.acknowledged > c + 2 or u.trouble for u, c in zip(updaters, counts)), 20,
+                 "updates after there is room again")
+    for thread in threads:
+        thread.ending.set()
+    for thread in threads:
+        thread.join(60)
+    assert all(u.trouble is None for u in updaters), [u.trouble for u in updaters]
+    wait_for(lambda: site.text("value.file.example.") == [f"edit {editor.count}"], 20, "the last edit")
+    good(checker.stop(), site, spans)
+    for zone in zones:
+        site.verify(zone)
+        expect_state(site, zone, updaters)
+    log = site.log.read_text()
+    assert "space" in log or "full" in log
+    site.stop()
+
+
+def overwrite(path, chance):
+    """Octets of chance over every third page behind the two heads."""
+    with open(path, "r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        for at in range(3 * 4096, size, 3 * 4096):
+            file.seek(at)
+            file.write(chance.randbytes(4096))
+
+
+@pytest.mark.parametrize("damage", ["deleted", "truncated", "emptied", "overwritten", "zeroed"])
+def test_the_image_is_damaged_while_running(make, damage):
+    """It comes back by itself, with all that was acknowledged, and no bogus answer meanwhile."""
+    zones = ("file.example", "edits.example", "edits3.example")
+    site = make(("file.example",), zones[1:])
+    site.write("file.example", serial=2, more="".join(f"h{i} TXT \"{'x' * 200}\"\n" for i in range(300)))
+    updater = Updater(site, "edits.example", 0)
+    for _ in range(10):
+        updater.change()
+    wait_for(lambda: site.text("h299.file.example."), 20, "the large zone")
+    checker = Checker(site, zones, [*updater.names, "h7", "h150", "h260"], timeout=0.3).start()
+    time.sleep(0.3)
+    path, begun = site.data / "image/data.mdb", time.time()
+    if damage == "deleted":
+        shutil.rmtree(path.parent)
+    elif damage == "truncated":
+        os.truncate(path, path.stat().st_size // 2 // 4096 * 4096)
+    elif damage == "emptied":
+        os.truncate(path, 0)
+    elif damage == "zeroed":
+        with open(path, "r+b") as file:
+            file.seek(8192)
+            file.write(bytes(path.stat().st_size - 8192))
+    else:
+        overwrite(path, random.Random(7))
+    updater.change()
+    wait_for(lambda: all(site.serial(zone) for zone in zones) and site.text("h150.file.example."), 25, "all zones")
+    for _ in range(3):
+        updater.change()
+    ended = time.time()
+    wait_for(lambda: path.exists() and len(site.children()) == 3, 20, "the new image")
+    found = checker.stop()
+    # While it is made anew there may be errors, which make resolvers ask another server; never a wrong answer.
+    found["bad"] = [b for b in found["bad"] if not (begun <= b[0] <= ended and
+                                                    b[1].split(": ")[1].split("\n")[0] in
+                                                    ("code SERVFAIL", "code REFUSED"))]
+    good(found, site, [(begun - 0.5, ended)])
+    for zone in zones:
+        site.verify(zone)
+        expect_state(site, zone, [updater])
+
+
+@pytest.mark.parametrize("damage", ["head", "middle", "short"])
+def test_the_registry_is_damaged(make, damage):
+    """kenterd says so and does not start; nothing is made anew, and the backup put back is good."""
+    site = make((), ("edits.example",))
+    updater = Updater(site, "edits.example", 0)
+    for _ in range(12):
+        updater.change()
+    site.stop()
+    path = site.data / "registry.db"
+    assert not path.with_name("registry.db-wal").exists() or path.with_name("registry.db-wal").stat().st_size == 0
+    whole = path.read_bytes()
+    with open(path, "r+b") as file:
+        if damage == "short":
+            file.truncate(len(whole) // 2)
+        else:
+            file.seek(0 if damage == "head" else 4096)
+            file.write(random.Random(1).randbytes(100 if damage == "head" else len(whole) // 2))
+    damaged = path.read_bytes()
+    site.start(wait=False)
+    assert site.process.wait(20) == 3, site.log_end()
+    assert "registry.damaged" in site.log.read_text() and str(path) in site.log.read_text()
+    assert path.read_bytes()[:len(damaged)] == damaged
+    for more in site.data.glob("registry.db-*"):
+        more.unlink()
+    path.write_bytes(whole)
+    site.start()
+    wait_for(lambda: site.serial("edits.example"), 20)
+    expect_state(site, "edits.example", [updater])
+
+
+# --- zone files ---
+
+def test_the_directory_of_zones_is_emptied_removed_and_comes_back(make):
+    """Zones are kept while nobody says that it is meant."""
+    names = ("a.example", "b.example", "c.example")
+    site = make(names, ())
+    for name in names:
+        wait_for(lambda n=name: site.serial(n), 20)
+    checker = Checker(site, names).start()
+    files = {path: path.read_text() for path in site.zones.iterdir()}
+    for path in files:
+        path.unlink()
+    site.wait_log("holds no zone file any more")
+    assert "kenter reload" in site.log.read_text()
+    for path, text in files.items():
+        path.write_text(text)
+    site.write("a.example", "after it was empty", 2)
+    wait_for(lambda: site.text("value.a.example.") == ["after it was empty"], 5, "the edit")
+
+    shutil.rmtree(site.zones)
+    time.sleep(0.5)
+    assert all(site.serial(name) for name in names)
+    site.zones.mkdir()
+    for path, text in files.items():
+        path.write_text(text)
+    site.write("b.example", "after it was removed", 2)
+    wait_for(lambda: site.text("value.b.example.") == ["after it was removed"], 15, "the edit in the new directory")
+    site.write("b.example", "and seen at once", 3)
+    wait_for(lambda: site.text("value.b.example.") == ["and seen at once"], 5, "the next edit")
+    good(checker.stop(), site)
+
+    for path in files:
+        path.unlink()
+    time.sleep(0.5)
+    site.kenter("reload")
+    for name in names:
+        wait_for(lambda n=name: (lambda r: r and r.rcode() == dns.rcode.REFUSED)(site.try_ask(n, "SOA")), 10,
+                 f"the end of {name}")
+
+
+def test_odd_files_among_the_zones(make, tmp_path):
+    """What is no zone is passed over; what cannot be read keeps the last good version and is said; others go on."""
+    site = make(("a.example", "b.example"), ())
+    for name in ("a.example", "b.example"):
+        wait_for(lambda n=name: site.serial(n), 20)
+    (site.zones / "README").write_text("no zone")
+    (site.zones / "x.zone~").write_text("a backup")
+    (site.zones / f"{'l' * 64}.example.zone").write_text("no name")
+    (site.zones / ("d." * 120 + "zone")).write_text("no name either")
+    (site.zones / "directory.example.zone").mkdir()
+    os.mkfifo(site.zones / "pipe.example.zone")
+    (site.zones / "nowhere.example.zone").symlink_to(tmp_path / "nowhere")
+    (site.zones / "loop.example.zone").symlink_to("loop.example.zone")
+    (site.zones / "empty.example.zone").write_text("")
+    (site.zones / "binary.example.zone").write_bytes(random.Random(2).randbytes(5000))
+    (site.zones / "..zone").write_text("")
+    (site.zones / "near.example.zone").symlink_to("a.example.zone")
+    far = tmp_path / "far"
+    far.mkdir()
+    (far / "zone").write_text(ZONE.format(serial=1, value="far"))
+    (site.zones / "far.example.zone").symlink_to(far / "zone")
+    wait_for(lambda: site.serial("near.example"), 10, "the zone behind a link in the directory")
+    site.wait_log("empty.example.: nothing new")
+    site.wait_log("binary.example.: nothing new")
+    site.wait_log("far.example.: ")
+    far_log = [line for line in site.log.read_text().splitlines() if "far.example" in line]
+    assert site.serial("far.example") or any("link" in line for line in far_log), far_log
+    site.write("a.example", "goes on", 5)
+    wait_for(lambda: site.text("value.a.example.") == ["goes on"], 10, "the edit")
+    if os.geteuid() == 0:
+        # For root there are no permissions, but a file in the place of a directory is as unreadable.
+        (site.zones / "b.example.zone").unlink()
+        (site.zones / "b.example.zone").mkdir()
+    else:
+        (site.zones / "b.example.zone").chmod(0)
+    why = wait_for(lambda: (lambda t: t if t.strip() else None)(site.kenter("zones", check=False).stdout), 5)
+    assert "empty.example" in why
+    assert "empty.example" in site.kenter("why", "empty.example", check=False).stdout
