@@ -61,7 +61,11 @@ static void take_serve(struct control *control, int fd)
     control->serve = fd;
     control->serve_poll->data = control;
     uv_poll_start(control->serve_poll, UV_READABLE, on_serve);
-    control->serve_to_reopen = control->image_is_new;
+    /* To who has the image open that is there, it says nothing. */
+    control->serve_to_reopen = true;
+    if (control->serve_known)
+        control_image_doubted(control); /* it has died: perhaps of what it read */
+    control->serve_known = true;
     control_reopen_serve(control);
 }
 
