@@ -295,7 +295,6 @@ static void serve_reload(struct control *control, const struct api_request *requ
         return;
     control->accept_removal = true;
     if (zone != NULL) {
-        count = 1;
         control_wait_for(zone, request->reply);
         look_again(zone);
         if (zone->changed)

@@ -159,7 +159,7 @@ static void add_text(struct fake *zone, const char *owner, uint16_t type, const 
     uint8_t name[DNS_NAME_MAX];
     static uint8_t rdata[DNS_RDATA_MAX];
     struct dns_token tokens[16];
-    size_t name_length, length, count = 0;
+    size_t name_length, length = 0, count = 0;
     bool canonical;
     for (const char *at = words; *at != '\0';) {
         size_t word = strcspn(at, " ");
