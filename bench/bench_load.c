@@ -7,7 +7,8 @@
  *       prepared beforehand. Prints the CPU time that the processes used meanwhile.
  *   bench_load pace ADDRESS@PORT QUESTIONS RATE SECONDS
  *       Asks at a steady rate, one at a time, and prints percentiles of the latency. It counts from
- *       when the question was due, so that a server that stalls cannot hide what waited.
+ *       when the question was due, so that a server that stalls cannot hide what waited. SIGTERM
+ *       ends it before its time.
  *   bench_load wait ADDRESS@PORT ZONES SECONDS
  *       Until each zone (a file of names) has given a signed SOA; prints when the first did, and
  * the last. bench_load axfr ADDRESS@PORT ZONE Transfers a zone and prints what it was. bench_load
@@ -24,6 +25,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,8 +305,17 @@ static size_t receive_until(int fd, uint64_t until, const uint64_t *due, double 
     }
 }
 
+static volatile sig_atomic_t ended;
+
+static void end(int number)
+{
+    (void)number;
+    ended = 1;
+}
+
 static int verb_pace(int argc, char **argv)
 {
+    signal(SIGTERM, end);
     double rate = argc > 4 ? strtod(argv[4], NULL) : 0,
            length = argc > 5 ? strtod(argv[5], NULL) : 0;
     if (!(rate >= 1 && rate <= 1e6 && length > 0 && rate * length <= 1e7))
@@ -318,6 +329,10 @@ static int verb_pace(int argc, char **argv)
     int fd = connect_to(argv[2], SOCK_DGRAM);
     uint64_t start = base_clock_monotonic();
     for (size_t i = 0; i < count; i++) {
+        if (ended) {
+            count = i;
+            break;
+        }
         due[i] = start + (uint64_t)((double)i * 1e9 / rate);
         latency[i] = -1;
         got += receive_until(fd, due[i], due, latency, i);
