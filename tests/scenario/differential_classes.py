@@ -172,6 +172,12 @@ def target_limit(case, what, where, ours, theirs):
         any(len(data) > 13 for _, data in case.ours.sections["answer"].values())
 
 
+def no_payload(case, what, where, ours, theirs):
+    """BIND adds nothing when the client takes 0 octets, which means 512."""
+    return where == "additional" and what == "ours" and not case.question.tcp and case.question.edns and \
+        case.question.payload == 0
+
+
 def wildcard_target(case, what, where, ours, theirs):
     """Addresses that a wildcard makes."""
     return where == "additional" and what == "theirs" and ours[1] in ADDRESSES and case.absent(ours[0])
@@ -208,6 +214,7 @@ CLASSES = {
     "minimal": (NSD, minimal),
     "referral-addresses": (BIND, referral_addresses),
     "cut-addresses": (BIND, cut_addresses),
+    "no-payload": (BIND, no_payload),
     "target-limit": (BIND, target_limit),
     "wildcard-target": (BIND + KNOT, wildcard_target),
     "more-additional": (BIND, more_additional),
