@@ -465,3 +465,167 @@ def test_odd_files_among_the_zones(make, tmp_path):
     why = wait_for(lambda: (lambda t: t if t.strip() else None)(site.kenter("zones", check=False).stdout), 5)
     assert "empty.example" in why
     assert "empty.example" in site.kenter("why", "empty.example", check=False).stdout
+
+
+# --- floods ---
+
+def test_a_storm_of_updates(make):
+    """A thousand from several clients as fast as they can: all that are acknowledged are in, a file zone is published
+    meanwhile, and none waits long."""
+    site = make(("file.example",), ("edits.example",))
+    clients, each, slowest, trouble = 8, 125, [], []
+
+    def flood(number):
+        for i in range(each):
+            update = site.update("edits.example")
+            update.add(f"s{number}-{i}", 60, "TXT", f"{i}")
+            begun = time.monotonic()
+            try:
+                code = site.send(update, tcp=number % 2 == 0)
+            except (OSError, EOFError, dns.exception.DNSException) as error:
+                trouble.append(repr(error))
+                continue
+            slowest.append(time.monotonic() - begun)
+            if code != 0:
+                trouble.append(dns.rcode.to_text(code))
+
+    checker = Checker(site, ("file.example", "edits.example")).start()
+    threads = [threading.Thread(target=flood, args=(i,)) for i in range(clients)]
+    for thread in threads:
+        thread.start()
+    site.write("file.example", "in the storm", 2)
+    begun = time.monotonic()
+    wait_for(lambda: site.text("value.file.example.") == ["in the storm"], 10, "the zone of a file")
+    turn = time.monotonic() - begun
+    for thread in threads:
+        thread.join(60)
+    good(checker.stop(), site)
+    print(f"file zone after {turn:.2f} s, slowest update {max(slowest):.2f} s")
+    assert not trouble, trouble[:5]
+    assert max(slowest) < 5 and turn < 5
+    served = contents(site, "edits.example")
+    assert all(served.get(f"s{n}-{i}") == [str(i)] for n in range(clients) for i in range(each))
+    site.verify("edits.example")
+
+
+def test_ten_thousand_connections_that_say_nothing(make):
+    """Answers go on, over UDP and over TCP, and the memory that they hold is bounded."""
+    site = make(("file.example",), ())
+    wait_for(lambda: site.serial("file.example"), 20)
+    import resource
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 10500:
+        pytest.skip("so many files may not be opened here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    lines, checker = [], Checker(site, ("file.example",), timeout=1).start()
+    try:
+        before = site.resident()
+        for number in range(10000):
+            line = socket.socket()
+            line.setblocking(False)
+            line.connect_ex(("127.0.0.1", site.port))
+            if number % 2 == 0:
+                try:
+                    line.send(b"\0")  # half of a length
+                except OSError:
+                    pass
+            lines.append(line)
+        latencies = []
+        for _ in range(200):
+            begun = time.monotonic()
+            assert site.ask("www.file.example", "A").rcode() == 0
+            latencies.append(time.monotonic() - begun)
+        assert sorted(latencies)[100] < 0.02, sorted(latencies)[100]
+        grown = site.resident() - before
+        print(f"median {sorted(latencies)[100] * 1000:.2f} ms, {grown >> 20} MiB more")
+        assert grown < 200 << 20
+    finally:
+        for line in lines:
+            line.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    wait_for(lambda: site.try_ask("www.file.example", "A"), 10, "an answer by TCP")
+    found = checker.stop()
+    # More connections than there is room for: TCP may be refused meanwhile, UDP not.
+    found["silent"] = [s for s in found["silent"] if "UDP" in s[2]]
+    good(found, site)
+
+
+def test_mutated_packets(make):
+    """Twenty thousand that are broken in some way: the processes live on, and what is right is answered rightly."""
+    site = make(("file.example",), ("edits.example",))
+    chance, pids, before = random.Random(3), site.children(), site.resident()
+    update = site.update("edits.example")
+    update.add("x", 60, "TXT", "x")
+    seeds = [dns.message.make_query(f"{n}.file.example", k, want_dnssec=True).to_wire()
+             for n, k in (("www", "A"), ("no", "ANY"), ("x.wild", "TXT"), ("value", "AXFR"), ("ns1", "IXFR"))]
+    seeds += [update.to_wire(), bytes(12), b"\x12\x34\0\0\0\1\0\0\0\0\0\0\xc0\x0c\0\1\0\1"]
+    checker = Checker(site, ("file.example", "edits.example"), timeout=2).start()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+        line.connect(("127.0.0.1", site.port))
+        line.setblocking(False)
+        for number in range(20000):
+            wire = bytearray(chance.choice(seeds))
+            for _ in range(chance.randrange(1, 6)):
+                what, at = chance.random(), chance.randrange(len(wire))
+                if what < 0.5:
+                    wire[at] = chance.randrange(256)
+                elif what < 0.7:
+                    wire[at:at] = chance.randbytes(chance.randrange(1, 20))
+                elif what < 0.85:
+                    wire[at:at + 2] = struct.pack("!H", 0xC000 | chance.randrange(64))  # a pointer, perhaps a loop
+                else:
+                    del wire[max(at, 1):]
+            try:
+                if number % 50 == 0:
+                    with socket.create_connection(("127.0.0.1", site.port), timeout=2) as stream:
+                        stream.sendall(struct.pack("!H", max(0, len(wire) + chance.choice((0, 0, 5, -3)))) + wire)
+                else:
+                    line.send(wire)
+                    line.recv(65535)
+            except OSError:
+                pass
+            if number % 100 == 99:  # so that none is lost before it is read
+                assert wait_for(lambda: site.try_ask("www.file.example", "A", tcp=False), 10).rcode() == 0
+    assert site.children() == pids, "a process has died"
+    assert site.resident() - before < 64 << 20
+    good(checker.stop(), site)
+
+
+def test_clients_that_never_read_transfers_and_a_name_with_ten_thousand_records(make):
+    """A hundred clients ask for a large zone and read nothing; others are served, and memory stays bounded."""
+    # No set of records may be larger than a message; a name may have several.
+    many = "".join([*(f"many A 10.0.{i >> 8}.{i & 255}\n" for i in range(3500)),
+                    *(f"many AAAA 2001:db8::{i:x}\n" for i in range(2000)),
+                    *(f"many TYPE65280 \\# 2 {i:04x}\n" for i in range(3000)),
+                    *(f"many TXT {i}\n" for i in range(2000))])
+    site = make(("file.example",), ("edits.example",), start=False)
+    start = site.path / "edits.example.start"
+    start.write_text(start.read_text() + many)
+    site.start()
+    wait_for(lambda: site.serial("edits.example"), 30, "the zone")
+    update = site.update("edits.example")
+    update.add("many", 600, "A", "192.0.2.250")
+    assert site.send(update) == 0
+    judge = Judge("edits.example", anchor(site, "edits.example"))
+    for kind, count in (("A", 3501), ("AAAA", 2000), ("TYPE65280", 3000), ("TXT", 2000)):
+        response = wait_for(lambda k=kind: site.try_ask("many.edits.example", k, timeout=5), 10)
+        assert judge.check(response, "many.edits.example", kind) == "positive" and len(response.answer[0]) == count
+        assert site.ask("many.edits.example", kind).flags & dns.flags.TC  # by UDP
+    assert judge.check(site.try_ask("many.edits.example", "MX"), "many.edits.example", "MX") == "nodata"
+    zone = site.transfer("edits.example")
+    assert len(zone.nodes[N("many.edits.example.")].get_rdataset(1, T.A)) == 3501
+    wire = dns.message.make_query("edits.example", "AXFR").to_wire()
+    before, lines = site.resident(), []
+    for _ in range(100):
+        line = socket.socket()
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.connect(("127.0.0.1", site.port))
+        line.sendall(struct.pack("!H", len(wire)) + wire)
+        lines.append(line)
+    checker = Checker(site, ("file.example", "edits.example"), timeout=2).start()
+    time.sleep(1)
+    assert site.resident() - before < 100 << 20
+    good(checker.stop(), site)
+    for line in lines:
+        line.close()
+    wait_for(lambda: (lambda z: z.nodes)(site.transfer("edits.example")), 20)
