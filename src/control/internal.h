@@ -71,6 +71,7 @@ struct control_task {
     void (*done)(struct control_task *task);
     int error;    /* of the writer */
     bool counted; /* in pool.out */
+    bool patient; /* nobody waits for it: its commit may wait for others */
 };
 
 struct control_queue {
@@ -85,6 +86,7 @@ struct control_pool {
     struct control_queue tasks, writes, finished;
     struct control_worker *workers;
     unsigned count;
+    unsigned running; /* workers that have a task; under the lock */
     pthread_t writer;
     bool writer_runs;
     bool ending;

@@ -4,6 +4,11 @@
 #include "base/error.h"
 
 #include <stdlib.h>
+#include <time.h>
+
+/* How long a commit waits for more zones, and for how many. */
+#define GATHER_NS    20000000
+#define GATHER_TASKS 256
 
 static void put(struct control_queue *queue, struct control_task *task)
 {
@@ -159,10 +164,14 @@ static void *work(void *context)
             pthread_cond_wait(&pool->work, &pool->lock);
             continue;
         }
+        pool->running++;
         pthread_mutex_unlock(&pool->lock);
         bool write = task->run(task, worker);
         if (worker->reader != NULL)
             image_reader_release(worker->reader);
+        pthread_mutex_lock(&pool->lock);
+        pool->running--;
+        pthread_mutex_unlock(&pool->lock);
         if (write) {
             to_writer(pool, task);
             uv_async_send(&pool->wake); /* there is room for another */
@@ -175,6 +184,31 @@ static void *work(void *context)
     return NULL;
 }
 
+/* Is there anybody among those that wait for the writer whom somebody waits for? */
+static bool is_awaited(const struct control_queue *queue)
+{
+    for (const struct control_task *task = queue->first; task != NULL; task = task->next)
+        if (!task->patient)
+            return true;
+    return false;
+}
+
+/* While workers bring one zone after the other, a commit of few zones is put off a little: each
+ * costs the disk the same. With the lock held. */
+static void gather_writes(struct control_pool *pool)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_nsec += GATHER_NS;
+    if (end.tv_nsec >= 1000000000) {
+        end.tv_nsec -= 1000000000;
+        end.tv_sec++;
+    }
+    while (pool->writes.length < GATHER_TASKS && !pool->ending && !is_awaited(&pool->writes) &&
+           pool->running > 0 && pthread_cond_timedwait(&pool->write, &pool->lock, &end) == 0)
+        ;
+}
+
 /* Whoever comes while a commit is on its way is in the next one, together with all others: so
  * commits are as large as the disk is slow. */
 static void *write_all(void *context)
@@ -183,6 +217,8 @@ static void *write_all(void *context)
     struct control_pool *pool = &control->pool;
     pthread_mutex_lock(&pool->lock);
     while (true) {
+        if (pool->writes.first != NULL)
+            gather_writes(pool);
         struct control_task *tasks = take_all(&pool->writes);
         if (tasks == NULL) {
             if (pool->ending)
@@ -213,7 +249,11 @@ int control_pool_start(struct control *control, unsigned workers)
     pool->finished.last = &pool->finished.first;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
-    pthread_cond_init(&pool->write, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->write, &attributes);
+    pthread_condattr_destroy(&attributes);
     pool->workers = calloc(workers, sizeof(*pool->workers));
     if (pool->workers == NULL || uv_async_init(&control->loop, &pool->wake, on_wake) != 0)
         return BASE_ENOMEM;

@@ -269,6 +269,7 @@ static void start(struct control_zone *zone, unsigned threads)
     job->task.record = control_job_record;
     job->task.store = control_job_store;
     job->task.done = job_done;
+    job->task.patient = job->task.run == control_whole_run;
     job->now = base_clock_now();
     job->threads = threads;
     zone->busy = true;
