@@ -3,7 +3,7 @@ BUILD     ?= build
 ASAN      ?= build-asan
 FUZZ      ?= build-fuzz
 SECONDS   ?= 600
-PYTEST     = /usr/bin/python3 -m pytest -q -p no:cacheprovider
+PYTEST     = /usr/bin/python3 -m pytest -q -o cache_dir=$(abspath $(BUILD))/pytest
 MESON_TEST = meson test --print-errorlogs --no-rebuild
 
 .PHONY: all build run demo test unit asan scenario lint layers fuzz fuzz-smoke torture bench docs install deb \
@@ -52,7 +52,9 @@ asan: $(ASAN)/build.ninja
 	$(MESON_TEST) -C $(ASAN) --suite unit
 
 scenario: build
-	KENTER=$(abspath $(BUILD)/kenter) $(PYTEST) tests/scenario
+	KENTER=$(abspath $(BUILD)/kenter) $(PYTEST) --durations=15 tests/scenario || \
+	{ echo 'what failed is tried once more, by itself:' && \
+	  KENTER=$(abspath $(BUILD)/kenter) $(PYTEST) --last-failed --last-failed-no-failures=none tests/scenario; }
 
 lint: build
 	tools/lint $(BUILD)
