@@ -296,6 +296,7 @@ struct control_job {
     char stamp[80];
     bool early;     /* signed with keys that are perhaps not on disk yet */
     unsigned epoch; /* of keys, when it was signed */
+    bool fresh;     /* the image did not have the zone */
     uint64_t weight;
     struct base_findings findings;
 };
@@ -367,6 +368,7 @@ struct control {
     char *keys_directory; /* for messages */
     base_time next;       /* when the first of the others is due */
     uint64_t weight;      /* of the jobs that run */
+    unsigned fresh;       /* jobs that run for zones that the image does not have */
     unsigned jobs;        /* that run */
     bool stopping;
     bool first_look_over;

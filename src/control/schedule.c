@@ -277,6 +277,8 @@ static void start(struct control_zone *zone, unsigned threads)
         zone->changed = false;
     control->jobs++;
     job->weight = weight(zone);
+    job->fresh = !zone->in_image;
+    control->fresh += job->fresh;
     control->weight += job->weight;
     control_pool_run(control, &job->task);
 }
@@ -302,12 +304,14 @@ static void plan_members(struct control *control)
         control_schedule(control, (uint64_t)(control->members_due - now) * 1000);
 }
 
-/* What was due at the start is done, as far as its sources can be reached. */
+/* What was due at the start is done, as far as its sources can be reached. Changes that come
+ * meanwhile do not count: they may never cease. */
 static bool is_refilled(const struct control *control)
 {
-    bool patient = base_clock_now() < control->started + REFILL_SECONDS;
-    return control->first_look_over && control->jobs == 0 &&
-           (!patient || (control_sources_known(control) && control->fetches == 0));
+    if (base_clock_now() >= control->started + REFILL_SECONDS)
+        return control->first_look_over;
+    return control->first_look_over && control->due_next >= control->due_count &&
+           control->fresh == 0 && control_sources_known(control) && control->fetches == 0;
 }
 
 void control_run_due(struct control *control)
@@ -552,6 +556,7 @@ static void job_done(struct control_task *task)
     struct control *control = job->control;
     control->jobs--;
     control->weight -= job->weight;
+    control->fresh -= job->fresh;
     zone->busy = false;
     if (job->image_damaged)
         control_image_doubted(control);
