@@ -209,8 +209,11 @@ int delta_check_before(struct delta_check *check)
         const struct zone_node *old = i < before->node_count ? &before->nodes[i] : NULL;
         const struct zone_node *new = k < after->node_count ? &after->nodes[k] : NULL;
         int order = old == NULL ? 1 : new == NULL ? -1 : dns_name_compare(old->name, new->name);
-        int error =
-            order <= 0 ? compare_name(check, old->name, old) : compare_name(check, new->name, NULL);
+        int error = BASE_OK;
+        if (old != NULL && order <= 0)
+            error = compare_name(check, old->name, old);
+        else if (new != NULL)
+            error = compare_name(check, new->name, NULL);
         if (error != BASE_OK)
             return error;
         i += order <= 0;

@@ -150,6 +150,8 @@ static int find_gaps(struct run *run)
 static void link_ring(struct delta_check *check)
 {
     size_t count = check->hash_count;
+    if (count == 0)
+        return;
     /* Twice round, since the first round may begin where nothing is known yet. */
     for (size_t i = 2 * count; i-- > 0;) {
         struct delta_hash *listed = &check->hashes[i % count];

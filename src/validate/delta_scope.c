@@ -217,8 +217,9 @@ static int make_list(struct delta_check *check)
         const struct zone_node *old = i < before->node_count ? &before->nodes[i] : NULL;
         const struct zone_node *new = k < after->node_count ? &after->nodes[k] : NULL;
         int order = old == NULL ? 1 : new == NULL ? -1 : dns_name_compare(old->name, new->name);
-        list_name(check, order <= 0 ? old->name : new->name, order <= 0 ? old : NULL,
-                  order >= 0 ? new : NULL);
+        const struct zone_node *first = old != NULL && order <= 0 ? old : new;
+        if (first != NULL)
+            list_name(check, first->name, order <= 0 ? old : NULL, order >= 0 ? new : NULL);
         i += order <= 0;
         k += order >= 0;
     }
