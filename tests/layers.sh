@@ -43,8 +43,9 @@ allowed='base: dns:base crypto:base,dns zone:base,dns,crypto net:base,dns,crypto
          front:base,dns,crypto,zone,net,sign,image,serve,process,config
          control:base,dns,crypto,zone,net,sign,validate,image,registry,serve,source,api,process,keys,config
          daemon:base,dns,crypto,zone,net,sign,validate,image,registry,serve,source,api,process,keys,config,front,control
-         lib:base,dns,crypto,zone,validate,kenter
-         cli:base,dns,crypto,zone,sign,validate'
+         resolve:base,dns,crypto,zone,net,validate
+         lib:base,dns,crypto,zone,net,validate,resolve,kenter
+         cli:base,dns,crypto,zone,net,sign,validate,resolve'
 for row in $allowed; do
     folder=${row%%:*}
     have=$(ls "$build/src/layers/$folder" | grep -vx "$folder" | sort | tr '\n' ' ')

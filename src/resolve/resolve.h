@@ -1,0 +1,101 @@
+/*
+ * Validated look-ups for programs: drives `validate` with answers from resolvers, from libunbound's
+ * recursion, or from whatever else has packets. One context belongs to one thread; everything it
+ * holds is bounded.
+ *
+ * Two ways to use it: resolve_lookup blocks; resolve_start goes with an event loop, which waits for
+ * resolve_fd to become readable or resolve_timeout_ms to pass and then calls resolve_process.
+ */
+#ifndef RESOLVE_RESOLVE_H
+#define RESOLVE_RESOLVE_H
+
+#include "validate/lookup.h"
+
+struct resolve_context;
+struct resolve_request;
+struct resolve_recording; /* recording.h */
+
+/* One query to be answered by a transport. */
+struct resolve_query {
+    const char *server; /* NULL: the resolver, whichever it is; else an address and port
+                         * ("192.0.2.1@53"): this server is meant, without RD */
+    const uint8_t *name;
+    uint16_t type;
+    const uint8_t *packet; /* the query as it would be sent: RD CD DO, EDNS, its own ID */
+    size_t length;
+};
+/* Given to the transport with a query, and given back with what came. */
+struct resolve_ticket;
+
+/* A place where answers come from, made by the caller: canned packets, another network. */
+struct resolve_transport {
+    /* Takes a query; it and its ticket stay until resolve_reply is called for the ticket (which may
+     * be done at once, from within) or `cancel`. */
+    void (*ask)(void *context, const struct resolve_query *query, struct resolve_ticket *ticket);
+    void (*cancel)(void *context, struct resolve_ticket *ticket); /* no reply after this */
+    void *context;
+};
+/* Once for each ticket. The packet is copied. */
+void resolve_reply(struct resolve_ticket *ticket, const struct validate_reply *reply);
+
+enum resolve_from {
+    RESOLVE_SYSTEM,    /* resolvers of /etc/resolv.conf; recursion when they are of no use for
+                        * DNSSEC (then a finding says so) */
+    RESOLVE_SERVERS,   /* `servers`, and nobody else */
+    RESOLVE_RECURSION, /* libunbound's recursion from the root */
+    RESOLVE_TRANSPORT, /* `transport` */
+};
+
+struct resolve_options {
+    enum resolve_from from;
+    /* "192.0.2.1", "192.0.2.1@5353", "tcp://…", "tls://dns.example.net", "tls://192.0.2.1#name",
+     * "https://dns.example.net/dns-query"; tried in turn. */
+    const char *const *servers;
+    size_t server_count;
+    const char *tls_ca;      /* PEM file for tls:// and https://; NULL: the system's */
+    const char *resolv_conf; /* NULL: /etc/resolv.conf */
+    const char *root_hints;  /* of recursion; NULL: built in */
+    const struct resolve_transport *transport;
+    base_time (*clock)(void *context); /* NULL: base_clock_now */
+    void *clock_context;
+    struct validate_options validate; /* its anchors outlive the context */
+    size_t cache_octets;              /* results and keys; 0: 4 MiB; SIZE_MAX: no cache */
+    unsigned timeout_ms;              /* of a whole look-up; 0: 10 000 */
+    unsigned try_ms;                  /* of one try with one server; 0: 1500 */
+    bool random_case; /* 0x20 in queries over UDP; an answer that breaks it is not taken */
+    struct resolve_recording *recording; /* gets all packets; NULL: none */
+};
+
+/* BASE_ENOMEM, BASE_EIO; BASE_EFORMAT with `why` in words: an option is wrong. */
+#define RESOLVE_WHY 256
+int resolve_context_new(const struct resolve_options *options, char why[RESOLVE_WHY],
+                        struct resolve_context **out);
+/* Cancels what is under way, without calls of `done`. */
+void resolve_context_free(struct resolve_context *context);
+
+/* Blocking. Always gives a result (of status ERROR when it could not be found out) but for
+ * BASE_ENOMEM and BASE_EINVAL (see validate_lookup_new). The caller's: validate_result_unref. */
+int resolve_lookup(struct resolve_context *context, const uint8_t *name, uint16_t type,
+                   const struct validate_result **out);
+
+/* Calls `done` once, not before this returns; the result is the callee's (unref). */
+typedef void resolve_done(void *context, const struct validate_result *result);
+int resolve_start(struct resolve_context *context, const uint8_t *name, uint16_t type,
+                  resolve_done *done, void *done_context, struct resolve_request **out);
+void resolve_cancel(struct resolve_request *request);    /* `done` is not called */
+int resolve_fd(struct resolve_context *context);         /* becomes readable when there is work */
+int resolve_timeout_ms(struct resolve_context *context); /* -1: nothing is waited for */
+void resolve_process(struct resolve_context *context);   /* never blocks */
+
+/* Asks one server ("192.0.2.1@53") one question, without recursion and judgement: for comparing the
+ * servers of a zone. `reply` holds during the call. */
+typedef void resolve_asked(void *context, const struct validate_reply *reply);
+int resolve_ask(struct resolve_context *context, const char *server, const uint8_t *name,
+                uint16_t type, resolve_asked *done, void *done_context);
+/* Waits (blocking) until nothing is under way. */
+void resolve_wait(struct resolve_context *context);
+
+struct validate_trust *
+resolve_trust(struct resolve_context *context); /* for validate_lookup_compare */
+
+#endif
