@@ -128,6 +128,16 @@ static int compare_before(struct change *change, const struct zone_node *node, e
     return BASE_OK;
 }
 
+static int move_expiry(const struct change *change, const struct zone_node *old,
+                       const struct zone_node *new, const MDB_val *key, enum image_part part)
+{
+    uint32_t before, after;
+    bool was = old != NULL && image_node_expiry(change->before, old, part, &before);
+    bool is = new != NULL &&image_node_expiry(change->after, new, part, &after);
+    return image_expiry_move(change->image, change->txn, key, part, was ? &before : NULL,
+                             is ? &after : NULL);
+}
+
 /* Writes one part of a name: `new` has its flags right; either may be NULL. */
 static int write_part(struct change *change, const struct zone_node *old,
                       const struct zone_node *new, uint8_t occluder, enum image_part part)
@@ -158,6 +168,9 @@ static int write_part(struct change *change, const struct zone_node *old,
     if (rc == 0 && is && value.mv_size == change->value.length &&
         memcmp(value.mv_data, change->value.data, value.mv_size) == 0)
         return BASE_OK;
+    error = move_expiry(change, old, new, &key, part);
+    if (error != BASE_OK)
+        return error;
     change->written++;
     value = (MDB_val){change->value.length, change->value.data};
     return image_error(is ? mdb_put(change->txn, dbi, &key, &value, 0)
@@ -248,13 +261,21 @@ static base_time first_expiry(const struct zone *zone, base_time now)
     return first;
 }
 
-static base_time earliest_expiry(const struct change *change)
+/* The smaller of what was known and what the change brings is a bound, which the index betters when
+ * the first to expire have gone. */
+static int earliest_expiry(const struct change *change, base_time *out)
 {
-    base_time known = change->old.earliest_expiry;
-    if (change->request->earliest_expiry != 0)
-        return change->request->earliest_expiry;
-    base_time own = first_expiry(change->after, change->request->now);
-    return own == 0 || (known != 0 && known < own) ? known : own;
+    const struct image_change *request = change->request;
+    base_time known = change->old.earliest_expiry, bound;
+    base_time own = first_expiry(change->after, request->now);
+    *out = own == 0 || (known != 0 && known < own) ? known : own;
+    if (request->earliest_expiry != 0)
+        *out = request->earliest_expiry;
+    int error =
+        image_expiry_bound(change->image, change->txn, change->zone.id, request->now, &bound);
+    if (error == BASE_OK && bound > *out)
+        *out = bound;
+    return error;
 }
 
 static int has_hashes(const struct change *change, bool *hashes)
@@ -288,9 +309,8 @@ static int describe_zone(struct change *change)
     zone->nodes = change->old.nodes + change->after->node_count - change->before->node_count;
     zone->records = change->old.records + change->after->rr_count - change->before->rr_count;
     zone->published = change->request->now;
-    zone->earliest_expiry = earliest_expiry(change);
     zone->next_resign = change->request->next_resign;
-    return BASE_OK;
+    return earliest_expiry(change, &zone->earliest_expiry);
 }
 
 static int write_change(struct change *change)

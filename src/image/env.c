@@ -143,7 +143,8 @@ int image_compare_keys(const MDB_val *a, const MDB_val *b)
     return a->mv_size < b->mv_size ? -1 : a->mv_size > b->mv_size;
 }
 
-static const char *const names[IMAGE_DATABASES] = {"about", "zones", "names", "nsec3", "history"};
+static const char *const names[IMAGE_DATABASES] = {"about", "zones",   "names",
+                                                   "nsec3", "history", "expiry"};
 
 static int put_number(MDB_txn *txn, MDB_dbi dbi, const char *what, uint64_t number)
 {
@@ -162,8 +163,9 @@ static int open_databases(struct image *image)
         return rc;
     bool fresh = false;
     for (unsigned i = 0; i < IMAGE_DATABASES && rc == 0; i++) {
-        rc = mdb_dbi_open(txn, names[i], 0, &image->dbis[i]);
-        if (rc == MDB_NOTFOUND && image->writer) {
+        rc = mdb_dbi_open(txn, names[i], fresh ? MDB_CREATE : 0, &image->dbis[i]);
+        /* One that has some and not others is of another format. */
+        if (rc == MDB_NOTFOUND && image->writer && i == 0) {
             fresh = true;
             rc = mdb_dbi_open(txn, names[i], MDB_CREATE, &image->dbis[i]);
         }

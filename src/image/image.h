@@ -14,7 +14,7 @@
 #include "zone/view.h"
 #include "zone/zone.h"
 
-#define IMAGE_FORMAT      1
+#define IMAGE_FORMAT      2
 #define IMAGE_HASH_SIZE   20 /* octets of an NSEC3 hash */
 #define IMAGE_MAP_DEFAULT ((size_t)64 << 30)
 
@@ -211,6 +211,15 @@ int image_walk(struct image_reader *reader, const struct image_zone *zone,
  * used for nothing else. BASE_ENOENT: that was all. */
 int image_walk_next(struct image_reader *reader, const struct image_zone *zone, unsigned *stage,
                     struct image_name *name);
+/* Visits owners (NSEC3 owners too) of signatures that expire at `until` or before, those that
+ * expire first before others, `most` of them at most. *next: when the first signature of all other
+ * names expires; 0: none has one. Is something left that expires until then, it is up to ten
+ * minutes too early. The zone is not looked through: the cost is that of what is visited and of
+ * what expires within the same ten minutes. An error of the visitor ends it. BASE_EFORMAT: damage;
+ * BASE_EIO. */
+int image_expiring(struct image_reader *reader, const struct image_zone *zone, base_time until,
+                   size_t most, int (*visit)(void *context, const uint8_t *owner), void *context,
+                   base_time *next);
 /* A view of a zone, for as long as the reader is not renewed, released or used to look for another
  * zone. `zone` must live as long. Nothing to free. */
 void image_view(struct image_reader *reader, const struct image_zone *zone, struct zone_view *out);

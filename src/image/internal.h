@@ -16,6 +16,7 @@ enum image_database {
     IMAGE_NAMES,
     IMAGE_HASHES,
     IMAGE_HISTORY,
+    IMAGE_EXPIRY,
     IMAGE_DATABASES
 };
 
@@ -99,6 +100,26 @@ void image_step_record(struct base_buf *buf, const uint8_t *owner, const struct 
  * the bound: all of it. */
 int image_step_store(struct image *image, MDB_txn *txn, uint32_t id, struct image_step *step,
                      size_t bytes, size_t versions);
+
+/* --- when signatures expire (expiry.c) --- */
+
+/* The first moment at which a signature of a node's part expires, as RRSIGs tell it. False: there
+ * is none. */
+bool image_node_expiry(const struct zone *zone, const struct zone_node *node, enum image_part part,
+                       uint32_t *expiry);
+/* Puts a name, given by its key in its own database, where it belongs in the index; NULL: it has no
+ * signature. */
+int image_expiry_move(struct image *image, MDB_txn *txn, const MDB_val *name, enum image_part part,
+                      const uint32_t *before, const uint32_t *after);
+/* The index of a zone that is written whole, behind all others. */
+int image_expiry_whole(struct image *image, MDB_txn *txn, const struct image_zone *described,
+                       const struct zone *zone);
+/* No signature of the zone expires before *bound, which is less than ten minutes too early; 0:
+ * there is none. */
+int image_expiry_bound(struct image *image, MDB_txn *txn, uint32_t id, base_time now,
+                       base_time *bound);
+/* How many entries the index has of a zone. */
+int image_expiry_count(struct image_reader *reader, const struct image_zone *zone, uint64_t *count);
 
 /* --- publishing --- */
 

@@ -152,9 +152,14 @@ int image_load(struct image_reader *reader, const struct image_zone *zone, unsig
 
 /* --- checking --- */
 
+struct count {
+    uint64_t records, signed_names;
+};
+
 static int check_name(void *context, const struct image_name *name)
 {
-    uint64_t *records = context;
+    struct count *count = context;
+    bool is_signed = false;
     for (unsigned i = 0; i < name->rrset_count; i++) {
         struct image_rrset rrset;
         int error = image_rrset_at(name, i, &rrset);
@@ -168,16 +173,23 @@ static int check_name(void *context, const struct image_name *name)
                 return BASE_EFORMAT;
             at += IMAGE_RECORD_HEAD + (size_t)length;
         }
-        *records += rrset.count + rrset.signatures;
+        count->records += rrset.count + rrset.signatures;
+        is_signed |= rrset.signatures > 0;
     }
+    count->signed_names += is_signed;
     return BASE_OK;
 }
 
 static int check_zone(void *context, const struct image_zone *zone)
 {
-    uint64_t records = 0;
-    int error = image_walk(context, zone, check_name, &records);
-    return error == BASE_OK && records != zone->records ? BASE_EFORMAT : error;
+    struct count count = {0};
+    uint64_t indexed = 0;
+    int error = image_walk(context, zone, check_name, &count);
+    if (error == BASE_OK)
+        error = image_expiry_count(context, zone, &indexed);
+    return error == BASE_OK && (count.records != zone->records || count.signed_names != indexed)
+               ? BASE_EFORMAT
+               : error;
 }
 
 int image_check(struct image_reader *reader)

@@ -135,6 +135,8 @@ static int write_whole(struct publication *publication, const struct image_zone 
     for (size_t i = 0; error == BASE_OK && i < zone->node_count; i++)
         error = append_node(publication, &zone->nodes[i],
                             image_occlusion_next(&occlusion, zone, &zone->nodes[i]));
+    if (error == BASE_OK)
+        error = image_expiry_whole(publication->image, publication->txn, &publication->zone, zone);
     for (unsigned i = IMAGE_NAMES; error == BASE_OK && old != NULL && i < IMAGE_DATABASES; i++)
         error = image_delete_range(publication->txn, publication->image->dbis[i], old->id);
     return error;
@@ -194,6 +196,24 @@ static bool is_shared(const struct zone *a, const struct zone_node *old, const s
     return true;
 }
 
+static int move_expiry(struct publication *publication, const struct zone_node *old,
+                       const struct zone_node *new, enum image_part part)
+{
+    const struct image_publish *request = publication->request;
+    uint32_t before, after;
+    bool was = old != NULL && image_node_expiry(request->previous, old, part, &before);
+    bool is = new != NULL &&image_node_expiry(request->zone, new, part, &after);
+    if (was == is && (!was || before == after))
+        return BASE_OK;
+    uint8_t octets[IMAGE_KEY_MAX];
+    MDB_val key = {0, octets};
+    int error =
+        image_node_key(&publication->zone, new != NULL ? new : old, part, octets, &key.mv_size);
+    return error == BASE_OK ? image_expiry_move(publication->image, publication->txn, &key, part,
+                                                was ? &before : NULL, is ? &after : NULL)
+                            : error;
+}
+
 /* Writes what differs between two nodes, of which one may be NULL. */
 static int update_node(struct publication *publication, const struct zone_node *old,
                        uint8_t old_occluder, const struct zone_node *new, uint8_t new_occluder)
@@ -212,6 +232,8 @@ static int update_node(struct publication *publication, const struct zone_node *
             (before->length != after->length ||
              (after->length > 0 && memcmp(before->data, after->data, after->length) != 0)))
             error = put(publication, new != NULL ? new : old, part, after, 0);
+        if (error == BASE_OK)
+            error = move_expiry(publication, old, new, part);
         if (error != BASE_OK)
             return error;
     }

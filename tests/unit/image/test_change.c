@@ -1,7 +1,8 @@
 /* Views of the image, and publishing changes: what the image holds after a change is to the octet
- * what it holds after the whole new version was published. */
+ * what it holds after the whole new version was published; and what expires is found. */
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/reader.h"
 #include "image/image.h"
 #include "zone/diff.h"
 
@@ -55,6 +56,11 @@ static void random_record(struct base_buf *buf, unsigned *seed)
     if (kind >= 16) {
         /* The owner of some hashes has something else, too. */
         unsigned at = below(seed, 8) * 4;
+        if (kind == 18)
+            base_buf_printf(buf,
+                            "%c%.31s 60 RRSIG NSEC3 13 2 60 20%u0101000000 20200101000000 1 "
+                            "example. AAAA\n",
+                            hash[at], "23456789abcdefghijklmnopqrstuv0", 24 + below(seed, 3));
         base_buf_printf(buf, "%c%.31s ", hash[at], "23456789abcdefghijklmnopqrstuv0");
         if (kind == 19)
             base_buf_text(buf, "60 TXT plain\n");
@@ -71,8 +77,9 @@ static void random_record(struct base_buf *buf, unsigned *seed)
     else if (kind == 3)
         base_buf_printf(buf, " 60 DS %u 13 2 %064u\n", number, number);
     else if (kind < 6)
-        base_buf_printf(buf, " 60 RRSIG %s 13 2 60 20%u0101000000 20200101000000 1 example. AAAA\n",
-                        kind == 4 ? "A" : "CAA", 24 + number);
+        base_buf_printf(buf,
+                        " 60 RRSIG %s 13 2 60 20%u0%u01000000 20200101000000 1 example. AAAA\n",
+                        kind == 4 ? "A" : "CAA", 24 + number, 1 + below(seed, 9));
     else if (kind < 8)
         base_buf_printf(buf, " 60 CAA 0 issue \"%u\"\n", number);
     else
@@ -239,6 +246,64 @@ static int same_value(void *context, const struct image_name *name)
     return BASE_OK;
 }
 
+/* --- what expires, found by going over everything --- */
+
+/* When the first signature of a node expires: those of NSEC3, or all others; 0: it has none. */
+static uint32_t expiry_of(const struct zone *zone, const struct zone_node *node, bool hashed)
+{
+    const struct zone_rrset *rrset = zone_rrset(zone, node, DNS_TYPE_RRSIG);
+    uint32_t first = 0;
+    for (unsigned i = 0; rrset != NULL && i < rrset->count; i++) {
+        const uint8_t *rdata = zone->rrs[rrset->first_rr + i]->rdata;
+        uint32_t at = base_load_u32(rdata + 8);
+        if ((base_load_u16(rdata) == DNS_TYPE_NSEC3) == hashed && (first == 0 || at < first))
+            first = at;
+    }
+    return first;
+}
+
+struct seen {
+    const struct zone *zone;
+    base_time until, last;
+    size_t count;
+};
+
+static int see_expiring(void *context, const uint8_t *owner)
+{
+    struct seen *seen = context;
+    const struct zone_node *node = zone_find(seen->zone, owner, NULL);
+    assert_non_null(node);
+    uint32_t data = expiry_of(seen->zone, node, false), hashed = expiry_of(seen->zone, node, true);
+    assert_true((data != 0 && data <= seen->until) || (hashed != 0 && hashed <= seen->until));
+    seen->count++;
+    return BASE_OK;
+}
+
+static void assert_expiring(struct image *image, const struct zone *zone, base_time until)
+{
+    struct look at = look(image, zone);
+    struct seen seen = {.zone = zone, .until = until};
+    base_time rest = 0, next;
+    size_t due = 0;
+    for (size_t i = 0; i < 2 * zone->node_count; i++) {
+        uint32_t expiry = expiry_of(zone, &zone->nodes[i / 2], i % 2);
+        due += expiry != 0 && expiry <= until;
+        if (expiry > until && (rest == 0 || expiry < rest))
+            rest = expiry;
+    }
+    assert_int_equal(
+        image_expiring(at.reader, &at.zone, until, SIZE_MAX, see_expiring, &seen, &next), BASE_OK);
+    assert_int_equal(seen.count, due);
+    assert_int_equal(next, rest);
+    seen.count = 0;
+    assert_int_equal(
+        image_expiring(at.reader, &at.zone, until, due / 2, see_expiring, &seen, &next), BASE_OK);
+    assert_int_equal(seen.count, due / 2);
+    if (due > 0)
+        assert_true(next != 0 && next <= until);
+    image_reader_close(at.reader);
+}
+
 static void assert_same_image(struct image *a, struct image *b, struct zone *zone)
 {
     struct look x = look(a, zone), y = look(b, zone);
@@ -386,6 +451,8 @@ static void test_random(void **state)
         publish(whole, to);
         assert_same_image(changed, whole, to);
         assert_same_view(changed, to, round);
+        for (unsigned year = 0; year < 5; year++)
+            assert_expiring(changed, to, NOW + (base_time)year * 365 * 86400);
         zone_delta_free(&delta);
         zone_release(from);
         zone_release(to);
