@@ -122,14 +122,18 @@ static void provide(struct bench *bench, enum how how, const uint8_t *zone,
                     struct crypto_keydir *keys)
 {
     size_t created;
+    struct keys_provided provided;
+    struct keys_request request = {.zone = zone,
+                                   .policy = &bench->policy,
+                                   .now = base_clock_now(),
+                                   .early = how == THERE_EARLY};
     char *path = crypto_keydir_path(bench->directory, zone);
-    base_time time = base_clock_now();
-    int error = how == HERE ? sign_keys_provide(path, zone, &bench->policy, time, &bench->findings,
-                                                keys, &created)
-                : how == THERE ? keys_client_provide(bench->client, zone, &bench->policy, time,
-                                                     &bench->findings, keys, &created)
-                               : keys_client_provide_early(bench->client, zone, &bench->policy,
-                                                           time, &bench->findings, keys, &created);
+    int error = how == HERE
+                    ? sign_keys_provide(path, zone, &bench->policy, request.now, &bench->findings,
+                                        keys, &created)
+                    : keys_client_provide(bench->client, &request, &bench->findings, &provided);
+    if (how != HERE && error == BASE_OK)
+        *keys = provided.keys;
     free(path);
     must(error == BASE_OK, base_strerror(error));
 }

@@ -145,17 +145,10 @@ static void tell_difference(struct control_job *job, const struct zone *from, co
 static int sign(struct control_job *job, struct control_worker *worker,
                 const struct zone_view *view)
 {
-    struct keys_client *client;
     struct crypto_keydir keys;
-    int error = control_worker_keys(worker, &client);
-    if (error == BASE_OK)
-        error = keys_client_provide(client, job->name, &job->policy->sign, job->now, &job->findings,
-                                    &keys, &job->keys_made);
-    if (error != BASE_OK) {
-        if (error == BASE_ENOENT)
-            control_worker_lost_keys(worker);
+    int error = control_provide_keys(job, worker, job->is_signed, &keys);
+    if (error != BASE_OK)
         return error;
-    }
     struct sign_edit *edits = calloc(job->edits.count + 1, sizeof(*edits));
     for (size_t i = 0; edits != NULL && i < job->edits.count; i++) {
         const struct source_edit *from = &job->edits.items[i];
@@ -177,8 +170,7 @@ static int sign(struct control_job *job, struct control_worker *worker,
     error = edits != NULL ? sign_delta(&request, &job->findings, &result) : BASE_ENOMEM;
     free(edits);
     crypto_keydir_free(&keys);
-    if (error == BASE_ENOENT)
-        control_worker_lost_keys(worker);
+    control_keys_used(job, worker, error);
     if (error != BASE_OK)
         return error;
     job->delta = result.delta;
@@ -264,9 +256,7 @@ static bool publish_change(struct control_job *job, struct control_worker *worke
         return publish_whole(job, worker);
     job->image_damaged |= error == BASE_EFORMAT;
     if (error != BASE_OK) {
-        if (error == BASE_ENOENT)
-            control_job_report(job, KEYS_GONE, NULL, "the key process did not answer");
-        else if (!base_findings_bad(&job->findings))
+        if (!base_findings_bad(&job->findings))
             control_job_report(job, SYSTEM_FAILED, NULL, "%s", base_strerror(error));
         job->outcome = error == BASE_EREFUSED ? CONTROL_REFUSED : CONTROL_FAILED;
         return false;

@@ -7,6 +7,7 @@
  *   schedule.c   what is due, and which job does it
  *   whole.c      a job that makes a version from all of a zone's content
  *   change.c     a job that makes a version from a change of the published one
+ *   keys.c       the keys that a job signs with
  *   writer.c     commits: registry first, then image, many zones at once
  *   directory.c  zones of directories
  *   files.c      zones of single files
@@ -52,6 +53,7 @@
 /* --- pool.c --- */
 
 struct control;
+struct control_job;
 struct control_worker {
     struct control *control;
     pthread_t thread;
@@ -110,6 +112,13 @@ void control_writer_commit(struct control *control, struct control_task *tasks);
 /* The worker's client of the key process, connected if need be. BASE_ENOENT: it is not there. */
 int control_worker_keys(struct control_worker *worker, struct keys_client **out);
 void control_worker_lost_keys(struct control_worker *worker);
+/* The keys of a job's zone, to be freed with crypto_keydir_free. `exist`: it was published with
+ * keys, and gets no others. New ones may not be on disk yet: the writer sees to it before what they
+ * have signed is published (job->early). Errors as keys_client_provide; BASE_ENOENT is reported. */
+int control_provide_keys(struct control_job *job, struct control_worker *worker, bool exist,
+                         struct crypto_keydir *out);
+/* What came of signing with them: whether the key process was there all the time. */
+void control_keys_used(struct control_job *job, struct control_worker *worker, int error);
 /* The worker's reader, at the latest commit. */
 int control_worker_reader(struct control_worker *worker, struct image_reader **out);
 
@@ -295,7 +304,7 @@ struct control_job {
     size_t soa_length;
     char stamp[80];
     bool early;     /* signed with keys that are perhaps not on disk yet */
-    unsigned epoch; /* of keys, when it was signed */
+    unsigned epoch; /* of keys, before they were asked for */
     bool fresh;     /* the image did not have the zone */
     uint64_t weight;
     struct base_findings findings;
@@ -401,7 +410,7 @@ struct control {
     uint8_t *message;                           /* PROCESS_MESSAGE_MAX, for what peers say */
     pthread_mutex_t keys_lock;
     int keys;                     /* channel to the key process; under keys_lock */
-    atomic_uint keys_epoch;       /* counts how often new keys were lost */
+    atomic_uint keys_epoch;       /* counts how often new keys were, or may have been, lost */
     struct control_worker scribe; /* the writer's connection to the key process */
     /* counted for metrics */
     uint64_t published_total, refused_total, gate_refused_total, signatures_total, updates_total,
@@ -498,6 +507,8 @@ void control_reload(struct control *control); /* control.c: the settings have ch
 void control_reopen_serve(struct control *control);
 int control_connect_keys(struct control *control, int *fd);
 bool control_keys_there(struct control *control);
+/* Another key process: its end of a channel (-1: none), taken over. */
+void control_take_keys(struct control *control, int fd);
 /* files.c: directories of the files of zones that the API made, as the registry knows them */
 int control_places_of_api(struct control *control, struct control_places *out);
 void control_places_free(struct control_places *places);

@@ -126,9 +126,12 @@ static void try_failed(struct control *control)
     control_run_due(control);
 }
 
-static void take_keys(struct control *control, int fd)
+/* What the one before had not brought to disk is lost with it, and who asks the new one whether all
+ * is there hears nothing of it. So the epoch ends before anybody can ask. */
+void control_take_keys(struct control *control, int fd)
 {
     pthread_mutex_lock(&control->keys_lock);
+    atomic_fetch_add(&control->keys_epoch, 1);
     if (control->keys >= 0)
         close(control->keys);
     control->keys = fd;
@@ -141,7 +144,7 @@ static void take_peer(struct control *control, const struct process_event *event
 {
     if (strcmp(event->name, "keys") == 0) {
         control->keys_generation = event->generation;
-        take_keys(control, event->fd);
+        control_take_keys(control, event->fd);
         try_failed(control);
     } else if (strcmp(event->name, "serve") == 0) {
         control->serve_generation = event->generation;
@@ -192,5 +195,5 @@ int control_peers_start(struct control *control)
 void control_peers_stop(struct control *control)
 {
     drop_serve(control);
-    take_keys(control, -1);
+    control_take_keys(control, -1);
 }

@@ -296,17 +296,11 @@ static bool get_content(struct control_job *job, struct zone **out)
 static int sign(struct control_job *job, struct control_worker *worker, struct zone *content,
                 struct sign_result *result)
 {
-    struct keys_client *client;
     struct crypto_keydir keys;
-    int error = control_worker_keys(worker, &client);
-    if (error == BASE_OK)
-        error = keys_client_provide(client, job->name, &job->policy->sign, job->now, &job->findings,
-                                    &keys, &job->keys_made);
-    if (error != BASE_OK) {
-        if (error == BASE_ENOENT)
-            control_worker_lost_keys(worker);
+    bool had_keys = job->previous != NULL && has_keys(job->previous);
+    int error = control_provide_keys(job, worker, had_keys, &keys);
+    if (error != BASE_OK)
         return error;
-    }
     struct sign_request request = {
         .zone = content,
         .policy = &job->policy->sign,
@@ -319,8 +313,7 @@ static int sign(struct control_job *job, struct control_worker *worker, struct z
     };
     error = sign_zone(&request, &job->findings, result);
     crypto_keydir_free(&keys);
-    if (error == BASE_ENOENT)
-        control_worker_lost_keys(worker);
+    control_keys_used(job, worker, error);
     return error;
 }
 
@@ -366,9 +359,7 @@ bool control_whole_publish(struct control_job *job, struct control_worker *worke
     struct zone *version = NULL;
     int error = make_version(job, worker, content, &version);
     if (error != BASE_OK) {
-        if (error == BASE_ENOENT)
-            control_job_report(job, KEYS_GONE, NULL, "the key process did not answer");
-        else
+        if (error != BASE_ENOENT) /* the key process: is reported */
             report_failure(job, job->file, error);
         job->outcome = error == BASE_EREFUSED ? CONTROL_REFUSED : CONTROL_FAILED;
     } else if (!job->replace && !job->from_export && is_published(job, version)) {

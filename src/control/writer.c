@@ -329,8 +329,12 @@ static void check_keys(struct control *control, struct control_task *tasks)
     unsigned epoch = atomic_load(&control->keys_epoch);
     for (struct control_task *task = tasks; task != NULL; task = task->next) {
         struct control_job *job = (struct control_job *)task;
-        if (task->record == control_job_record && job->early && job->epoch != epoch)
-            task->error = BASE_EIO;
+        if (task->record != control_job_record || !job->early || job->epoch == epoch)
+            continue;
+        task->error = BASE_EIO;
+        job->keys_made = 0;
+        control_job_report(job, KEYS_UNSETTLED, NULL,
+                           "the new keys of this zone were lost before they were on disk");
     }
 }
 

@@ -287,65 +287,48 @@ static int bind_keys(struct keys_client *client, const uint8_t *zone, const bool
 
 static int read_keys(struct keys_client *client, const uint8_t *zone,
                      const struct process_message *answer, int *result,
-                     struct base_findings *findings, struct crypto_keydir *out, size_t *created)
+                     struct base_findings *findings, struct keys_provided *out)
 {
     struct base_reader reader = base_reader_make(answer->data, answer->length);
-    struct crypto_keydir keys;
+    struct keys_provided provided;
     bool *has_private;
-    size_t made;
     int error = keys_get_findings(&reader, findings);
     if (error != BASE_OK || *result != BASE_OK)
         return error;
-    error = keys_get_keys(&reader, zone, &keys, &has_private, &made);
+    error = keys_get_keys(&reader, zone, &provided, &has_private);
     if (error != BASE_OK)
         return error;
-    error = bind_keys(client, zone, has_private, &keys);
+    error = bind_keys(client, zone, has_private, &provided.keys);
     free(has_private);
     if (error != BASE_OK) {
-        crypto_keydir_free(&keys);
+        crypto_keydir_free(&provided.keys);
         return error;
     }
-    *out = keys;
-    *created = made;
+    *out = provided;
     return BASE_OK;
 }
 
-static int provide(struct keys_client *client, const uint8_t *zone,
-                   const struct sign_policy *policy, base_time now, bool early,
-                   struct base_findings *findings, struct crypto_keydir *out, size_t *created)
+int keys_client_provide(struct keys_client *client, const struct keys_request *request,
+                        struct base_findings *findings, struct keys_provided *out)
 {
-    struct keys_provide wanted = {.now = now,
-                                  .early = early,
-                                  .csk = policy->csk,
-                                  .algorithm = policy->algorithm,
-                                  .rsa_bits = policy->rsa_bits};
+    struct keys_provide wanted = {.now = request->now,
+                                  .early = request->early,
+                                  .exist = request->exist,
+                                  .csk = request->policy->csk,
+                                  .algorithm = request->policy->algorithm,
+                                  .rsa_bits = request->policy->rsa_bits};
     struct process_message answer;
     int result = BASE_OK;
     struct channel *channel = take_channel(client);
     if (channel == NULL)
         return BASE_ENOENT;
-    dns_name_lower(wanted.zone, zone);
+    dns_name_lower(wanted.zone, request->zone);
     keys_put_provide(&channel->question, &wanted);
     int error = ask(channel, KEYS_PROVIDE, &answer, &result);
     if (error == BASE_OK)
-        error = broken(read_keys(client, wanted.zone, &answer, &result, findings, out, created));
+        error = broken(read_keys(client, wanted.zone, &answer, &result, findings, out));
     give_channel(client, channel, error);
     return error != BASE_OK ? error : result;
-}
-
-int keys_client_provide(struct keys_client *client, const uint8_t *zone,
-                        const struct sign_policy *policy, base_time now,
-                        struct base_findings *findings, struct crypto_keydir *out, size_t *created)
-{
-    return provide(client, zone, policy, now, false, findings, out, created);
-}
-
-int keys_client_provide_early(struct keys_client *client, const uint8_t *zone,
-                              const struct sign_policy *policy, base_time now,
-                              struct base_findings *findings, struct crypto_keydir *out,
-                              size_t *created)
-{
-    return provide(client, zone, policy, now, true, findings, out, created);
 }
 
 int keys_client_settle(struct keys_client *client, struct base_findings *findings)

@@ -48,7 +48,7 @@ void keys_put_provide(struct base_buf *buf, const struct keys_provide *provide)
 {
     put_name(buf, provide->zone);
     put_u64(buf, (uint64_t)provide->now);
-    base_buf_u8(buf, (uint8_t)(provide->early | provide->csk << 1));
+    base_buf_u8(buf, (uint8_t)(provide->early | provide->csk << 1 | provide->exist << 2));
     base_buf_u8(buf, provide->algorithm);
     base_buf_u16(buf, provide->rsa_bits);
 }
@@ -62,9 +62,10 @@ int keys_get_provide(const uint8_t *data, size_t length, struct keys_provide *ou
     uint8_t flags = base_reader_u8(&reader);
     provide.early = (flags & 1) != 0;
     provide.csk = (flags & 2) != 0;
+    provide.exist = (flags & 4) != 0;
     provide.algorithm = base_reader_u8(&reader);
     provide.rsa_bits = base_reader_u16(&reader);
-    if (all_read(&reader) != BASE_OK || flags > 3)
+    if (all_read(&reader) != BASE_OK || flags > 7)
         return BASE_EFORMAT;
     *out = provide;
     return BASE_OK;
@@ -202,9 +203,11 @@ static void put_key(struct base_buf *buf, const struct crypto_zone_key *key)
     put_text(buf, key->path);
 }
 
-void keys_put_keys(struct base_buf *buf, const struct crypto_keydir *keys, size_t created)
+void keys_put_keys(struct base_buf *buf, const struct keys_provided *provided)
 {
-    base_buf_u32(buf, (uint32_t)created);
+    const struct crypto_keydir *keys = &provided->keys;
+    base_buf_u32(buf, (uint32_t)provided->created);
+    base_buf_u8(buf, provided->settled);
     base_buf_u16(buf, (uint16_t)keys->count);
     for (size_t i = 0; i < keys->count; i++)
         put_key(buf, &keys->keys[i]);
@@ -246,11 +249,13 @@ static void get_key(struct base_reader *reader, struct base_arena *arena, const 
     *has_private = private != 0;
 }
 
-int keys_get_keys(struct base_reader *reader, const uint8_t *zone, struct crypto_keydir *out,
-                  bool **has_private, size_t *created)
+int keys_get_keys(struct base_reader *reader, const uint8_t *zone, struct keys_provided *out,
+                  bool **has_private)
 {
-    size_t made = base_reader_u32(reader), count = base_reader_u16(reader);
-    if (reader->failed || count > KEYS_MAX)
+    size_t created = base_reader_u32(reader);
+    unsigned settled = base_reader_u8(reader);
+    size_t count = base_reader_u16(reader);
+    if (reader->failed || settled > 1 || count > KEYS_MAX)
         return BASE_EFORMAT;
     struct crypto_keydir dir = {.keys = calloc(count + 1, sizeof(*dir.keys)), .count = count};
     bool *private = calloc(count + 1, sizeof(*private));
@@ -269,8 +274,7 @@ int keys_get_keys(struct base_reader *reader, const uint8_t *zone, struct crypto
         free(private);
         return error;
     }
-    *out = dir;
+    *out = (struct keys_provided){.keys = dir, .created = created, .settled = settled != 0};
     *has_private = private;
-    *created = made;
     return BASE_OK;
 }

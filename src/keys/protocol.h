@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/reader.h"
 #include "crypto/keydir.h"
+#include "keys/client.h"
 #include "process/channel.h"
 #include "sign/policy.h"
 
@@ -30,6 +31,7 @@ struct keys_provide {
     uint8_t zone[DNS_NAME_MAX]; /* lower case */
     base_time now;
     bool early; /* new keys need not be on disk before the answer: KEYS_SETTLE follows */
+    bool exist; /* there must be keys: none are made */
     bool csk;
     uint8_t algorithm;
     uint16_t rsa_bits;
@@ -60,10 +62,10 @@ bool keys_get_item(struct keys_sign *sign, const uint8_t **input, size_t *length
 void keys_put_findings(struct base_buf *buf, const struct base_findings *findings);
 int keys_get_findings(struct base_reader *reader, struct base_findings *findings);
 /* Public halves, and whether the private ones are there. */
-void keys_put_keys(struct base_buf *buf, const struct crypto_keydir *keys, size_t created);
+void keys_put_keys(struct base_buf *buf, const struct keys_provided *provided);
 /* Into out->keys and its arena; key->key stays NULL, `has_private` (malloc'ed) says where one is.
  * BASE_EFORMAT, BASE_ENOMEM. */
-int keys_get_keys(struct base_reader *reader, const uint8_t *zone, struct crypto_keydir *out,
-                  bool **has_private, size_t *created);
+int keys_get_keys(struct base_reader *reader, const uint8_t *zone, struct keys_provided *out,
+                  bool **has_private);
 
 #endif

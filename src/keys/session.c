@@ -27,17 +27,19 @@ static int handle_provide(struct keys_session *session, const struct process_mes
 {
     struct keys_provide provide;
     struct keys_zone *zone = NULL;
-    size_t created = 0;
+    struct keys_provided provided = {.created = 0};
     int error = keys_get_provide(message->data, message->length, &provide);
     if (error != BASE_OK)
         return error;
-    *result = keys_vault_provide(session->vault, &provide, &session->findings, &zone, &created);
+    *result = keys_vault_provide(session->vault, &provide, &session->findings, &zone,
+                                 &provided.created, &provided.settled);
     if (*result ==
         BASE_ENOENT) /* which would say that we are gone; somebody removes what we make */
         *result = BASE_EIO;
     keys_put_findings(&session->answer, &session->findings);
     if (*result == BASE_OK) {
-        keys_put_keys(&session->answer, keys_zone_keys(zone), created);
+        provided.keys = *keys_zone_keys(zone); /* theirs */
+        keys_put_keys(&session->answer, &provided);
         keys_vault_release(session->vault, zone);
     }
     return BASE_OK;

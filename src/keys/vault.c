@@ -441,16 +441,48 @@ static int make_zone(struct keys_vault *vault, const struct keys_provide *provid
     return BASE_OK;
 }
 
+/* New keys would not be those that parents and caches know. */
+static int refuse_new(const struct keys_provide *provide, const char *path,
+                      struct base_findings *findings)
+{
+    char name[DNS_NAME_TEXT];
+    struct base_place place = {.file = path};
+    base_findings_add(findings, KEYS_LOST, &place,
+                      "%s was published with keys, and here is none of them; no new key was made",
+                      dns_name_text(name, provide->zone));
+    return BASE_EREFUSED;
+}
+
+static int open_keys(const struct keys_provide *provide, const char *path,
+                     struct base_findings *findings, struct crypto_keydir *out, size_t *created)
+{
+    struct sign_policy policy;
+    policy_of(provide, &policy);
+    if (!provide->exist)
+        return sign_keys_provide(path, provide->zone, &policy, provide->now, findings, out,
+                                 created);
+    struct crypto_keydir keys;
+    int error = crypto_keydir_open(path, provide->zone, findings, &keys);
+    if (error == BASE_ENOENT)
+        return refuse_new(provide, path, findings);
+    if (error != BASE_OK)
+        return error;
+    if (keys.count == 0) {
+        crypto_keydir_free(&keys);
+        return refuse_new(provide, path, findings);
+    }
+    *out = keys;
+    *created = 0;
+    return BASE_OK;
+}
+
 static int open_zone(struct keys_vault *vault, const struct keys_provide *provide, const char *path,
                      const struct stamp *stamp, struct base_findings *findings,
                      struct keys_zone **out, size_t *created)
 {
-    struct sign_policy policy;
     struct crypto_keydir keys;
     size_t made;
-    policy_of(provide, &policy);
-    int error =
-        sign_keys_provide(path, provide->zone, &policy, provide->now, findings, &keys, &made);
+    int error = open_keys(provide, path, findings, &keys, &made);
     if (error != BASE_OK)
         return error;
     error = add_zone(vault, provide->zone, &keys, SETTLED, stamp, out);
@@ -480,7 +512,7 @@ static int provide_zone(struct keys_vault *vault, const struct keys_provide *pro
     struct keys_zone *zone = find_listed(vault, provide->zone);
     /* In this order: a zone gets its directory, then it is settled. */
     bool waits = zone != NULL && state_of(vault, zone) == UNSETTLED;
-    bool there = read_stamp(path, &stamp);
+    bool there = read_stamp(path, &stamp), missing = !there && errno == ENOENT;
     if (waits || (zone != NULL && there && is_current(zone, &stamp))) {
         *out = zone;
         *created = 0;
@@ -491,7 +523,7 @@ static int provide_zone(struct keys_vault *vault, const struct keys_provide *pro
         forget(vault, zone);
         keys_vault_release(vault, zone);
     }
-    if (!there && errno == ENOENT)
+    if (missing && !provide->exist)
         return make_zone(vault, provide, path, findings, out, created);
     if (!there)
         stamp = (struct stamp){.sure = false};
@@ -521,7 +553,8 @@ static int settle_zone(struct keys_vault *vault, const struct keys_zone *zone,
 }
 
 int keys_vault_provide(struct keys_vault *vault, const struct keys_provide *provide,
-                       struct base_findings *findings, struct keys_zone **out, size_t *created)
+                       struct base_findings *findings, struct keys_zone **out, size_t *created,
+                       bool *settled)
 {
     struct keys_zone *zone;
     size_t made;
@@ -534,14 +567,17 @@ int keys_vault_provide(struct keys_vault *vault, const struct keys_provide *prov
     bool full = vault->unsettled_count >= UNSETTLED_MAX;
     bool waits = zone->state != SETTLED;
     unlock(vault);
-    if (waits && (full || !provide->early))
+    if (waits && (full || !provide->early)) {
         error = settle_zone(vault, zone, findings);
+        waits = false;
+    }
     if (error != BASE_OK) {
         keys_vault_release(vault, zone);
         return error;
     }
     *out = zone;
     *created = made;
+    *settled = !waits;
     return BASE_OK;
 }
 

@@ -18,10 +18,11 @@ int keys_vault_new(const char *directory, struct base_findings *findings, struct
 /* Keys that are not settled are lost: they were never used for anything that counts. */
 void keys_vault_free(struct keys_vault *vault);
 
-/* The keys of a zone, made when it has none; *created says how many. Errors as sign_keys_provide,
- * with findings. */
+/* The keys of a zone, made when it has none and need not exist; *created says how many, *settled
+ * whether they are on disk for good. Errors as sign_keys_provide, with findings. */
 int keys_vault_provide(struct keys_vault *vault, const struct keys_provide *provide,
-                       struct base_findings *findings, struct keys_zone **out, size_t *created);
+                       struct base_findings *findings, struct keys_zone **out, size_t *created,
+                       bool *settled);
 /* Keys of a zone that has some, for use: as they were when they were last provided. BASE_EPERM: it
  * has none, or they are refused. */
 int keys_vault_find(struct keys_vault *vault, const uint8_t *zone, struct keys_zone **out);

@@ -192,6 +192,93 @@ def test_processes_are_killed_at_random(make):
     assert site.text("value.file.example.") == [f"edit {editor.count}"]
 
 
+def keys_of(site, zone):
+    """The DNSKEY set that is served, after a look at its signatures; None: there is no answer."""
+    response = site.try_ask(zone, "DNSKEY")
+    if response is None or response.rcode() != 0 or not response.answer:
+        return None
+    keys = response.get_rrset(response.answer, N(zone), 1, T.DNSKEY)
+    Judge(zone, keys).check(response, zone, "DNSKEY")
+    return {key.to_wire() for key in keys}
+
+
+def keys_on_disk(site, zone):
+    """What the key directory says of a zone's keys, each with its private half."""
+    found = set()
+    for path in (site.data / "keys" / zone).glob("*.json"):
+        assert path.with_suffix(".key.pem").exists()
+        meta = json.loads(path.read_text())
+        found.add(meta["flags"].to_bytes(2, "big") + bytes([3, meta["algorithm"]]) + b64decode(meta["publicKey"]))
+    return found
+
+
+def test_new_zones_while_their_keys_are_lost(make):
+    """New zones come all the time while the key process and its customer die. What is once served is signed by keys
+    that are on disk, and goes on being so: no zone is ever seen with other keys."""
+    site = make(("file.example",), ())
+    chance = random.Random(int(os.environ.get("KENTER_SEED", time.time_ns() % 1000000)))
+    names, seen, kills = [], {}, 0
+    while len(names) < 240 or kills < 12:
+        for _ in range(20):
+            names.append(f"new{len(names)}.example")
+            site.write(names[-1])
+        time.sleep(chance.random() * 0.15)
+        kills += site.kill(chance.choice(("keys", "keys", "control")))
+        for zone in names[-40:]:
+            keys = keys_of(site, zone)
+            if keys is not None:
+                assert keys == seen.setdefault(zone, keys), zone
+                assert keys == keys_on_disk(site, zone), zone
+        wait_for(lambda: len(site.children()) == 3, 15, "all processes")
+    for zone in names:
+        keys = wait_for(lambda z=zone: keys_of(site, z), 60, zone)
+        assert keys == seen.setdefault(zone, keys), zone
+        assert keys == keys_on_disk(site, zone), zone
+    site.kill("supervisor")
+    assert not any(path.name in names and seen[path.name] != keys_on_disk(site, path.name)
+                   for path in (site.data / "keys").iterdir())
+    site.start()
+    wait_for(lambda: not list((site.data / "keys").glob(".new-*")), 10, "an orderly directory of keys")
+    for zone in names[::10]:
+        assert wait_for(lambda z=zone: keys_of(site, z), 20, zone) == seen[zone]
+
+
+def test_a_directory_of_keys_is_lost(make):
+    """A published zone gets no new keys: the problem names the directory, what is published stays, and with the
+    directory back in its place all goes on. A zone that is new meanwhile gets its keys."""
+    site = make(("file.example", "other.example"), ("edits.example",))
+    zones = ("file.example", "other.example", "edits.example")
+    before = {zone: wait_for(lambda z=zone: keys_of(site, z), 20, zone) for zone in zones}
+    keys, moved = site.data / "keys", site.path / "moved"
+    moved.mkdir()
+    for zone in ("file.example", "edits.example"):
+        (keys / zone).rename(moved / zone)
+    for restart in (False, True):
+        if restart:
+            site.stop()
+            site.start()
+            site.wait_log("keys.lost")
+        site.write("file.example", f"without keys {restart}", 2 + restart)
+        why = wait_for(lambda: (lambda t: t if "keys.lost" in t else None)(
+            site.kenter("why", "file.example", check=False).stdout), 20, "a problem")
+        assert str(keys / "file.example") in why and "reload" in why, why
+        update = site.update("edits.example")
+        update.add("more", 60, "TXT", "more")
+        assert site.send(update) == dns.rcode.REFUSED
+        site.write("new.example", "new", 1 + restart)
+        assert wait_for(lambda: keys_of(site, "new.example"), 20) == keys_on_disk(site, "new.example")
+        assert {path.name for path in keys.iterdir()} == {"other.example", "new.example"}
+        assert site.text("value.file.example.") == ["first"]
+        assert {zone: keys_of(site, zone) for zone in zones} == before
+    for path in list(moved.iterdir()):
+        path.rename(keys / path.name)
+    site.kenter("reload")
+    wait_for(lambda: site.text("value.file.example.") == ["without keys True"], 10, "the edit")
+    assert site.send(update) == dns.rcode.NOERROR
+    assert {zone: keys_of(site, zone) for zone in zones} == before
+    assert "keys.lost" not in site.kenter("why", "file.example").stdout
+
+
 # --- the judge itself ---
 
 @pytest.mark.parametrize("zone", ["edits.example", "edits3.example"])

@@ -296,6 +296,171 @@ static void test_without_keys(void **state)
     assert_int_equal(run_whole(house, zone, NOW), CONTROL_PUBLISHED);
 }
 
+/* --- keys --- */
+
+static bool has_directory_of_keys(const struct house *house, const char *name)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/%s", house->service.directory, name);
+    return access(path, F_OK) == 0;
+}
+
+static bool is_published(struct house *house, const char *name)
+{
+    struct image_reader *reader;
+    struct image_zone held;
+    uint8_t wire[DNS_NAME_MAX];
+    name_of(name, wire);
+    assert_int_equal(image_reader_open(house->control.image, &reader), BASE_OK);
+    int error = image_zone_get(reader, wire, &held);
+    image_reader_close(reader);
+    return error == BASE_OK;
+}
+
+/* The key process dies, and another is there. */
+static void restart_keys(struct house *house)
+{
+    stop_service(&house->service);
+    house->control.keys = -1;
+    start_service(&house->service);
+    control_take_keys(&house->control, house->service.near);
+}
+
+/* A version that is made, and not written yet. */
+static struct control_job *make_version(struct house *house, struct control_zone *zone)
+{
+    struct control_job *job = new_job(house, zone, NOW);
+    assert_true(control_whole_run(&job->task, &house->worker));
+    image_reader_release(house->worker.reader);
+    assert_int_equal(job->outcome, CONTROL_PUBLISHED);
+    return job;
+}
+
+/* New keys wait for the disk together, and what they signed waits for them. */
+static void test_keys_are_settled_first(void **state)
+{
+    struct house *house = *state;
+    write_file(house, text, 1, 80);
+    struct control_zone *a = add(house, "a.example.", CONFIG_FILE),
+                        *b = add(house, "b.example.", CONFIG_FILE);
+    struct control_job *first = make_version(house, a), *second = make_version(house, b);
+    assert_true(first->early && second->early);
+    assert_false(has_directory_of_keys(house, "a.example"));
+    control_writer_commit(&house->control, &first->task);
+    assert_int_equal(first->task.error, BASE_OK);
+    assert_true(has_directory_of_keys(house, "a.example"));
+    assert_true(has_directory_of_keys(house, "b.example"));
+    control_writer_commit(&house->control, &second->task);
+    assert_int_equal(second->task.error, BASE_OK);
+    take(a, first);
+    take(b, second);
+    control_job_free(first);
+    control_job_free(second);
+    judge(house, "a.example.", NOW, 2);
+    judge(house, "b.example.", NOW, 2);
+    /* Those that are on disk cost nothing more. */
+    struct control_job *again = new_job(house, a, NOW);
+    assert_false(control_whole_run(&again->task, &house->worker));
+    assert_int_equal(again->outcome, CONTROL_CURRENT);
+    assert_false(again->early);
+    control_job_free(again);
+}
+
+/* The key process dies with keys that have signed: nothing of that is published, whether the writer
+ * has spoken with it before or with its successor only, and also when that has keys of its own. */
+static void test_keys_die_before_the_commit(void **state)
+{
+    struct house *house = *state;
+    write_file(house, text, 1, 80);
+    for (int spoken = 0; spoken < 3; spoken++) {
+        char name[32], other[32];
+        snprintf(name, sizeof(name), "lost%d.example.", spoken);
+        snprintf(other, sizeof(other), "good%d.example.", spoken);
+        struct control_zone *zone = add(house, name, CONFIG_FILE),
+                            *good = add(house, other, CONFIG_FILE);
+        if (spoken == 0)
+            control_worker_lost_keys(&house->control.scribe);
+        struct control_job *job = make_version(house, zone);
+        restart_keys(house);
+        control_worker_lost_keys(&house->worker);
+        struct control_job *next = make_version(house, good);
+        if (spoken == 2) { /* the successor has settled what it has, and says that all is well */
+            control_writer_commit(&house->control, &next->task);
+            if (next->task.error == BASE_OK)
+                take(good, next);
+        }
+        control_writer_commit(&house->control, &job->task);
+        assert_int_equal(job->task.error, BASE_EIO);
+        assert_true(has_finding(job, KEYS_UNSETTLED));
+        assert_int_equal(job->keys_made, 0);
+        assert_false(is_published(house, name));
+        control_job_free(job);
+        control_job_free(next);
+        for (int i = 0; i < 2 && !zone->published; i++) {
+            job = make_version(house, zone);
+            control_writer_commit(&house->control, &job->task);
+            if (job->task.error == BASE_OK)
+                take(zone, job);
+            control_job_free(job);
+        }
+        judge(house, name, NOW, 2);
+        close_stores(house); /* and what the registry has of it is what was published last */
+        open_stores(house);
+        zone = add(house, name, CONFIG_FILE);
+        assert_true(zone->published && zone->stamp[0] != '\0');
+    }
+}
+
+/* Keys that cannot be put into their place take all that was made since the last success along. */
+static void test_keys_cannot_be_settled(void **state)
+{
+    struct house *house = *state;
+    char path[160];
+    write_file(house, text, 1, 80);
+    struct control_zone *zone = add(house, "a.example.", CONFIG_FILE);
+    struct control_job *job = make_version(house, zone);
+    snprintf(path, sizeof(path), "%s/a.example", house->service.directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    strcat(path, "/note");
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    control_writer_commit(&house->control, &job->task);
+    assert_int_equal(job->task.error, BASE_EIO);
+    assert_false(is_published(house, "a.example."));
+    control_job_free(job);
+    assert_int_equal(run_whole(house, zone, NOW), CONTROL_PUBLISHED);
+    judge(house, "a.example.", NOW, 2);
+}
+
+/* The directory of keys of a published zone is gone: it gets no other keys, from whatever the next
+ * version is made, and goes on when they are back. */
+static void test_directory_of_keys_lost(void **state)
+{
+    struct house *house = *state;
+    char path[160], moved[160];
+    write_file(house, text, 1, 80);
+    struct control_zone *zone = add(house, "a.example.", CONFIG_FILE);
+    assert_int_equal(run_whole(house, zone, NOW), CONTROL_PUBLISHED);
+    uint32_t serial = judge(house, "a.example.", NOW, 2);
+    snprintf(path, sizeof(path), "%s/a.example", house->service.directory);
+    snprintf(moved, sizeof(moved), "%s/moved", house->service.directory);
+    assert_int_equal(rename(path, moved), 0);
+    write_file(house, text, 1, 81);
+    for (int restarted = 0; restarted < 2; restarted++) {
+        struct control_job *job = new_job(house, zone, NOW + 1);
+        assert_int_equal(run(house, zone, job, control_whole_run), CONTROL_REFUSED);
+        assert_true(has_finding(job, KEYS_LOST));
+        assert_int_equal(job->keys_made, 0);
+        control_job_free(job);
+        assert_false(has_directory_of_keys(house, "a.example"));
+        assert_int_equal(judge(house, "a.example.", NOW, 2), serial);
+        restart_keys(house);
+        control_worker_lost_keys(&house->worker);
+    }
+    assert_int_equal(rename(moved, path), 0);
+    assert_int_equal(run_whole(house, zone, NOW + 2), CONTROL_PUBLISHED);
+    assert_true((int32_t)(judge(house, "a.example.", NOW + 2, 2) - serial) > 0);
+}
+
 /* --- edits --- */
 
 struct asked {
@@ -348,6 +513,27 @@ static struct control_zone *begin_edits(struct house *house)
     struct control_zone *zone = add(house, "e.example.", CONFIG_EDITS);
     assert_int_equal(change(house, zone, &first, NOW), CONTROL_PUBLISHED);
     return zone;
+}
+
+static void test_edits_without_their_keys(void **state)
+{
+    struct house *house = *state;
+    struct control_zone *zone = begin_edits(house);
+    char path[160], moved[160];
+    snprintf(path, sizeof(path), "%s/e.example", house->service.directory);
+    snprintf(moved, sizeof(moved), "%s/moved", house->service.directory);
+    assert_int_equal(rename(path, moved), 0);
+    struct asked more = {0};
+    ask(&more, "www.e.example.", DNS_TYPE_A, "\300\0\2\2", 4);
+    struct control_job *job = change_job(house, zone, &more, NOW + 1);
+    assert_int_equal(run(house, zone, job, control_change_run), CONTROL_REFUSED);
+    assert_true(has_finding(job, KEYS_LOST));
+    control_job_free(job);
+    assert_false(has_directory_of_keys(house, "e.example"));
+    judge(house, "e.example.", NOW, 1);
+    assert_int_equal(rename(moved, path), 0);
+    assert_int_equal(change(house, zone, &more, NOW + 2), CONTROL_PUBLISHED);
+    judge(house, "e.example.", NOW + 2, 2);
 }
 
 static void test_edits(void **state)
@@ -535,6 +721,11 @@ int main(void)
         IN_HOUSE(test_broken_file_keeps_the_last_good),
         IN_HOUSE(test_gate_refuses),
         IN_HOUSE(test_without_keys),
+        IN_HOUSE(test_keys_are_settled_first),
+        IN_HOUSE(test_keys_die_before_the_commit),
+        IN_HOUSE(test_keys_cannot_be_settled),
+        IN_HOUSE(test_directory_of_keys_lost),
+        IN_HOUSE(test_edits_without_their_keys),
         IN_HOUSE(test_edits),
         IN_HOUSE(test_registry_ahead),
         IN_HOUSE(test_image_lost),

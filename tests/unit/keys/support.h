@@ -132,22 +132,22 @@ static inline struct crypto_keydir provide(struct keys_client *client, const cha
 {
     struct base_findings findings;
     struct sign_policy policy;
-    struct crypto_keydir keys;
+    struct keys_provided provided;
     uint8_t name[DNS_NAME_MAX];
-    size_t created;
     base_findings_init(&findings, 10);
     sign_policy_default(&policy);
     policy.algorithm = (uint8_t)algorithm;
     policy.csk = csk;
     policy.rsa_bits = 1024;
     name_of(zone, name);
-    int error = (early ? keys_client_provide_early : keys_client_provide)(
-        client, name, &policy, base_clock_now(), &findings, &keys, &created);
-    assert_int_equal(error, BASE_OK);
-    assert_int_equal(created, made);
+    struct keys_request request = {
+        .zone = name, .policy = &policy, .now = base_clock_now(), .early = early};
+    assert_int_equal(keys_client_provide(client, &request, &findings, &provided), BASE_OK);
+    assert_int_equal(provided.created, made);
+    assert_true(provided.settled || early);
     assert_int_equal(findings.totals[BASE_ERROR], 0);
     base_findings_free(&findings);
-    return keys;
+    return provided.keys;
 }
 
 /* Signs `count` pieces of data of growing length, and verifies. */

@@ -180,6 +180,69 @@ static void test_lost(void **state)
     keys_client_free(client);
 }
 
+/* Asks for keys that must be there. */
+static int demand(struct keys_client *client, const char *zone, bool early,
+                  struct keys_provided *out)
+{
+    struct base_findings findings;
+    struct sign_policy policy;
+    uint8_t name[DNS_NAME_MAX];
+    struct keys_request request = {
+        .zone = name, .policy = &policy, .now = base_clock_now(), .early = early, .exist = true};
+    base_findings_init(&findings, 10);
+    sign_policy_default(&policy);
+    name_of(zone, name);
+    int error = keys_client_provide(client, &request, &findings, out);
+    assert_int_equal(base_findings_bad(&findings), error != BASE_OK);
+    if (error != BASE_OK) {
+        char *path = crypto_keydir_path("", name);
+        const struct base_finding *finding = &findings.items[0];
+        assert_int_equal(error, BASE_EREFUSED);
+        assert_int_equal(finding->code, KEYS_LOST);
+        assert_non_null(strstr(finding->place.file, path));
+        free(path);
+    }
+    base_findings_free(&findings);
+    return error;
+}
+
+/* Where keys must be there, none are made: neither in a directory that is gone or empty, nor beside
+ * keys of others, nor from what is in memory. */
+static void test_exist(void **state)
+{
+    struct service *service = *state;
+    struct keys_client *client = connect_client(service);
+    struct keys_provided found;
+    char path[200], moved[200];
+    for (int early = 0; early < 2; early++)
+        assert_int_equal(demand(client, "example.", early, &found), BASE_EREFUSED);
+    assert_int_equal(entries(service), 0);
+    struct crypto_keydir keys = provide(client, "example.", 13, true, true, 1);
+    assert_int_equal(demand(client, "example.", true, &found), BASE_OK);
+    assert_false(found.settled);
+    crypto_keydir_free(&found.keys);
+    assert_int_equal(demand(client, "example.", false, &found), BASE_OK);
+    assert_true(found.settled && found.created == 0);
+    assert_memory_equal(found.keys.keys[0].id, keys.keys[0].id, CRYPTO_KEY_ID);
+    crypto_keydir_free(&found.keys);
+    snprintf(path, sizeof(path), "%s/example", service->directory);
+    snprintf(moved, sizeof(moved), "%s/moved", service->directory);
+    assert_int_equal(rename(path, moved), 0);
+    assert_int_equal(demand(client, "example.", true, &found), BASE_EREFUSED);
+    assert_int_equal(entries(service), 1);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(demand(client, "example.", true, &found), BASE_EREFUSED);
+    assert_int_equal(rmdir(path), 0); /* it has stayed empty */
+    assert_int_equal(rename(moved, path), 0);
+    assert_int_equal(demand(client, "example.", true, &found), BASE_OK);
+    assert_true(found.settled);
+    assert_memory_equal(found.keys.keys[0].id, keys.keys[0].id, CRYPTO_KEY_ID);
+    assert_int_equal(check_key(&found.keys.keys[0], 1, 1), BASE_OK);
+    crypto_keydir_free(&found.keys);
+    crypto_keydir_free(&keys);
+    keys_client_free(client);
+}
+
 /* More keys than are kept in memory: the oldest are read again when they are needed. */
 static void test_many(void **state)
 {
@@ -222,20 +285,20 @@ static int sign_in_thread(void *context, size_t index, unsigned worker)
     char zone[32];
     snprintf(zone, sizeof(zone), "t%zu.example.", index % 3);
     int error = check_key(&shared->keys->keys[index % 2], 60, 3);
-    struct crypto_keydir keys;
+    struct keys_provided provided;
     struct base_findings findings;
     struct sign_policy policy;
     uint8_t name[DNS_NAME_MAX];
-    size_t created;
+    struct keys_request request = {.zone = name, .policy = &policy, .now = base_clock_now()};
     base_findings_init(&findings, 10);
     sign_policy_default(&policy);
     name_of(zone, name);
     if (error == BASE_OK)
-        error = keys_client_provide(shared->client, name, &policy, base_clock_now(), &findings,
-                                    &keys, &created);
+        error = keys_client_provide(shared->client, &request, &findings, &provided);
     if (error == BASE_OK) {
-        error = keys.count == 1 ? check_key(&keys.keys[0], 3, 3) : BASE_EMISMATCH;
-        crypto_keydir_free(&keys);
+        struct crypto_keydir *keys = &provided.keys;
+        error = keys->count == 1 ? check_key(&keys->keys[0], 3, 3) : BASE_EMISMATCH;
+        crypto_keydir_free(keys);
     }
     base_findings_free(&findings);
     return error;
@@ -256,18 +319,18 @@ static void test_findings(void **state)
 {
     struct service *service = *state;
     struct keys_client *client = connect_client(service);
-    struct crypto_keydir keys = provide(client, "example.", 13, true, false, 1), none;
+    struct crypto_keydir keys = provide(client, "example.", 13, true, false, 1);
+    struct keys_provided none;
     struct base_findings findings;
     struct sign_policy policy;
-    size_t created;
+    struct keys_request request = {
+        .zone = keys.keys[0].zone, .policy = &policy, .now = base_clock_now()};
     char path[200];
     snprintf(path, sizeof(path), "%s/example", service->directory);
     assert_int_equal(chmod(path, 0755), 0);
     base_findings_init(&findings, 10);
     sign_policy_default(&policy);
-    assert_int_equal(keys_client_provide(client, keys.keys[0].zone, &policy, base_clock_now(),
-                                         &findings, &none, &created),
-                     BASE_EREFUSED);
+    assert_int_equal(keys_client_provide(client, &request, &findings, &none), BASE_EREFUSED);
     assert_int_equal(findings.count, 1);
     assert_int_equal(findings.items[0].code, KEY_PERMISSIONS);
     assert_string_equal(findings.items[0].place.file, path);
@@ -282,9 +345,8 @@ static void test_findings(void **state)
     name_of("other.example.", zone);
     policy.algorithm = 3;
     base_findings_init(&findings, 10);
-    assert_int_equal(
-        keys_client_provide(client, zone, &policy, base_clock_now(), &findings, &none, &created),
-        BASE_EUNSUPPORTED);
+    request.zone = zone;
+    assert_int_equal(keys_client_provide(client, &request, &findings, &none), BASE_EUNSUPPORTED);
     base_findings_free(&findings);
     assert_false(keys_client_gone(client));
     crypto_keydir_free(&keys);
@@ -429,11 +491,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_algorithms),    TEST(test_same_as_local), TEST(test_early),
-        TEST(test_restart),       TEST(test_lost),          TEST(test_many),
-        TEST(test_long_data),     TEST(test_threads),       TEST(test_findings),
-        TEST(test_times),         TEST(test_paths),         TEST(test_zone),
-        TEST(test_refused_start),
+        TEST(test_algorithms), TEST(test_same_as_local), TEST(test_early), TEST(test_restart),
+        TEST(test_exist),      TEST(test_lost),          TEST(test_many),  TEST(test_long_data),
+        TEST(test_threads),    TEST(test_findings),      TEST(test_times), TEST(test_paths),
+        TEST(test_zone),       TEST(test_refused_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

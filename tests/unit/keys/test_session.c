@@ -167,11 +167,11 @@ static void test_bad_service(void **state)
     int pair[2];
     pthread_t thread;
     struct keys_client *client;
-    struct crypto_keydir keys;
+    struct keys_provided provided;
     struct sign_policy policy;
     struct base_findings findings;
-    size_t created;
     uint8_t zone[DNS_NAME_MAX];
+    struct keys_request request = {.zone = zone, .policy = &policy, .now = 1};
     name_of("example.", zone);
     base_findings_init(&findings, 10);
     sign_policy_default(&policy);
@@ -179,8 +179,7 @@ static void test_bad_service(void **state)
     assert_int_equal(pthread_create(&thread, NULL, answer_nonsense, &pair[1]), 0);
     assert_int_equal(keys_client_new(pair[0], &client), BASE_OK);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(keys_client_provide(client, zone, &policy, 1, &findings, &keys, &created),
-                         BASE_ENOENT);
+        assert_int_equal(keys_client_provide(client, &request, &findings, &provided), BASE_ENOENT);
     assert_true(keys_client_gone(client));
     keys_client_free(client);
     pthread_join(thread, NULL);
