@@ -1,5 +1,6 @@
 """What must hold when things go wrong: processes killed, disks full, images damaged, clocks that jump, primaries and
 clients that misbehave, floods. Each test says what must hold, and a checker outside asks all the time."""
+import json
 import os
 import random
 import shutil
@@ -8,6 +9,7 @@ import struct
 import subprocess
 import threading
 import time
+from base64 import b64decode
 from pathlib import Path
 
 import dns.exception
