@@ -73,6 +73,10 @@ struct validate_reply {
  * such query. */
 int validate_lookup_reply(struct validate_lookup *lookup, uint32_t id,
                           const struct validate_reply *reply, base_time now);
+/* Adds a finding of the driver's to those of the judgement: about how answers were come by ("the
+ * resolver strips signatures"); `server` may be NULL. No effect when it is done. BASE_ENOMEM */
+int validate_lookup_note(struct validate_lookup *lookup, enum base_finding_code code,
+                         const char *server, const char *message);
 /* NULL as long as replies are missing. The lookup's; take a reference to keep it. */
 const struct validate_result *validate_lookup_result(struct validate_lookup *lookup);
 /* Ends it now, as ERROR that says `why` ("the time of 5 s is over"); no effect when it is done. */

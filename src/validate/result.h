@@ -165,5 +165,7 @@ struct validate_result {
 
 const struct validate_result *validate_result_ref(const struct validate_result *result);
 void validate_result_unref(const struct validate_result *result); /* NULL allowed */
+/* The memory that it takes, for caches. */
+size_t validate_result_octets(const struct validate_result *result);
 
 #endif
