@@ -44,8 +44,9 @@ allowed='base: dns:base crypto:base,dns zone:base,dns,crypto net:base,dns,crypto
          control:base,dns,crypto,zone,net,sign,validate,image,registry,serve,source,api,process,keys,config
          daemon:base,dns,crypto,zone,net,sign,validate,image,registry,serve,source,api,process,keys,config,front,control
          resolve:base,dns,crypto,zone,net,validate
-         lib:base,dns,crypto,zone,net,validate,resolve,kenter
-         cli:base,dns,crypto,zone,net,sign,validate,resolve'
+         dane:base,dns,crypto,zone,net,validate,resolve
+         lib:base,dns,crypto,zone,net,validate,resolve,dane,kenter
+         cli:base,dns,crypto,zone,net,sign,validate,resolve,dane'
 for row in $allowed; do
     folder=${row%%:*}
     have=$(ls "$build/src/layers/$folder" | grep -vx "$folder" | sort | tr '\n' ' ')

@@ -1,0 +1,54 @@
+/*
+ * Plans and connections driven for real: look-ups through a resolve context, documents over HTTPS,
+ * a connection to each endpoint until one is good. Blocking, with deadlines; for event loops see
+ * the parts: plan.h, preamble.h, verify.h.
+ */
+#ifndef DANE_AUTHENTICATE_H
+#define DANE_AUTHENTICATE_H
+
+#include "dane/plan.h"
+#include "dane/verify.h"
+#include "resolve/resolve.h"
+
+/* Fetches a document over HTTPS for the sans-I/O parts: no redirects, TLS 1.2 or better, the name
+ * of the URL proved by PKIX, at most `most` octets, within `timeout_ms`. malloc'ed. `why` on
+ * failure. BASE_EIO, BASE_ELIMIT, BASE_EFORMAT (not the media type that is wanted), BASE_ENOMEM. */
+struct dane_fetch {
+    const char *url;
+    const char *media_type; /* "text/plain"; NULL: any */
+    const char *ca_file;    /* NULL: the system's */
+    const char *resolve;    /* "host:port:address": for tests; NULL */
+    size_t most;
+    unsigned timeout_ms;
+};
+int dane_fetch(const struct dane_fetch *fetch, char **text, size_t *length, char why[200]);
+
+/* Makes the plan. The caller frees *plan, which owns *result. */
+int dane_plan_run(struct resolve_context *context, enum dane_service service, const char *domain,
+                  const struct dane_plan_options *options, const char *ca_file,
+                  struct dane_plan **plan, const struct dane_plan_result **result);
+
+struct dane_connect_options {
+    const char *ca_file;
+    const char *from;    /* EHLO name, XMPP from; NULL */
+    unsigned timeout_ms; /* of one address; 0: 15 000 */
+    base_time now;
+    const char *address; /* connect here whatever the endpoint says ("127.0.0.1@2525"); NULL */
+};
+/* What came of one endpoint, over all its addresses. */
+struct dane_attempt {
+    struct dane_verdict verdict;
+    char address[80];  /* the last tried */
+    char protocol[16]; /* "TLSv1.3"; "" */
+    char cipher[64];
+    struct dane_der *chain; /* as shown; dane_attempt_free */
+    size_t chain_count;
+    uint8_t *raw_public_key;
+    size_t raw_length;
+    bool connected, started_tls;
+};
+int dane_connect(const struct dane_endpoint *endpoint, const struct dane_connect_options *options,
+                 struct dane_attempt *out);
+void dane_attempt_free(struct dane_attempt *attempt);
+
+#endif
