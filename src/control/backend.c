@@ -519,6 +519,18 @@ void control_change_answered(struct control *control, struct control_change *cha
                              "added", added, "findings", findings));
 }
 
+/* Without a registry there are no zones to speak of. */
+static void serve_damage(struct control *control, const struct api_request *request)
+{
+    if (request->operation != API_RELOAD) {
+        api_reply_findings(request->reply, 503, &control->damage);
+        return;
+    }
+    api_reply_json(request->reply, 202,
+                   json_pack("{s:i,s:b,s:[]}", "zones", 0, "done", 0, "findings"));
+    control_reload(control); /* tries again */
+}
+
 void control_backend_serve(void *context, const struct api_request *request)
 {
     static void (*const operations[])(struct control *, const struct api_request *) = {
@@ -535,5 +547,11 @@ void control_backend_serve(void *context, const struct api_request *request)
         [API_CHANGE] = serve_change,
         [API_METRICS] = control_serve_metrics,
         [API_HEALTH] = control_serve_health};
-    operations[request->operation](context, request);
+    struct control *control = context;
+    bool of_zones = request->operation != API_STATUS && request->operation != API_METRICS &&
+                    request->operation != API_HEALTH;
+    if (control->registry == NULL && of_zones)
+        serve_damage(control, request);
+    else
+        operations[request->operation](control, request);
 }

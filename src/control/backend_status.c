@@ -56,6 +56,13 @@ static json_t *process_list(struct control *control)
     return list;
 }
 
+/* Seen while the registry was in use: what can be done is the same. */
+static void note_damage(struct control *control)
+{
+    if (atomic_load(&control->registry_damaged) && control->damage.count == 0)
+        registry_explain(control->registry, BASE_EFORMAT, &control->damage);
+}
+
 void control_serve_status(struct control *control, const struct api_request *request)
 {
     struct overview all;
@@ -74,15 +81,16 @@ void control_serve_status(struct control *control, const struct api_request *req
                               (json_int_t)all.states[API_STATE_PROBLEM], "expired",
                               (json_int_t)all.states[API_STATE_EXPIRED]);
     json_t *first = all.first != NULL ? api_name(all.first->name) : json_null();
-    api_reply_json(request->reply, 200,
-                   json_pack("{s:s,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:{s:I,s:I},s:o,s:o,s:[]}",
-                             "version", KENTER_VERSION, "now", api_time(now), "started",
-                             api_time(control->started), "ready", control->first_look_over, "zones",
-                             zones, "earliest_expiry", api_time(all.earliest),
-                             "earliest_expiry_zone", first, "next_resign",
-                             api_time(all.next_resign), "jobs", "running",
-                             (json_int_t)control->jobs, "waiting", (json_int_t)all.waiting,
-                             "listen", listen, "processes", process_list(control), "findings"));
+    note_damage(control);
+    api_reply_json(
+        request->reply, 200,
+        json_pack("{s:s,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:{s:I,s:I},s:o,s:o,s:o}", "version",
+                  KENTER_VERSION, "now", api_time(now), "started", api_time(control->started),
+                  "ready", control->first_look_over, "zones", zones, "earliest_expiry",
+                  api_time(all.earliest), "earliest_expiry_zone", first, "next_resign",
+                  api_time(all.next_resign), "jobs", "running", (json_int_t)control->jobs,
+                  "waiting", (json_int_t)all.waiting, "listen", listen, "processes",
+                  process_list(control), "findings", api_findings(&control->damage)));
 }
 
 void control_serve_health(struct control *control, const struct api_request *request)
@@ -90,7 +98,12 @@ void control_serve_health(struct control *control, const struct api_request *req
     struct overview all;
     look_over(control, base_clock_now(), &all);
     json_t *problems = json_array();
-    if (!control->first_look_over)
+    note_damage(control);
+    for (size_t i = 0; i < control->damage.count; i++)
+        json_array_append_new(problems, json_sprintf("the registry %s: %s",
+                                                     control->damage.items[i].place.file,
+                                                     control->damage.items[i].message));
+    if (!control->first_look_over && control->registry != NULL)
         json_array_append_new(problems, json_string("kenterd is still starting"));
     if (!control_keys_there(control))
         json_array_append_new(problems, json_string("the key process is not there"));

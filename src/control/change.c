@@ -190,35 +190,39 @@ static int sign(struct control_job *job, struct control_worker *worker,
     return BASE_OK;
 }
 
-static const char *objection(struct control_job *job, const struct zone_view *view,
-                             struct base_findings *verdict)
+/* NULL, or why not. */
+static const char *objection(const struct control_job *job, base_time earliest_expiry,
+                             const struct base_findings *verdict)
 {
-    struct validate_zone_options options = {
-        .now = job->now, .threads = 1, .refuse_collisions = true};
-    struct validate_delta_result result;
-    int error = validate_delta(view, &job->delta, &options, verdict, &result);
-    job->image_damaged |= error == BASE_EFORMAT;
-    if (error != BASE_OK)
-        return base_strerror(error);
     if (base_findings_bad(verdict))
         return "the independent verifier rejects what should be published";
-    if (job->next_resign != 0 && result.earliest_expiry != 0 &&
-        result.earliest_expiry <= job->next_resign)
+    if (job->next_resign != 0 && earliest_expiry != 0 && earliest_expiry <= job->next_resign)
         return "a signature expires before it would be made anew";
     return NULL;
 }
 
+/* False: the outcome says why not. What the verifier could not read is nobody's fault who asked. */
 static bool passes_gate(struct control_job *job, const struct zone_view *view)
 {
+    struct validate_zone_options options = {
+        .now = job->now, .threads = 1, .refuse_collisions = true};
+    struct validate_delta_result result;
     struct base_findings verdict;
+    const char *why_not = NULL;
     base_findings_init(&verdict, 20);
-    const char *why_not = objection(job, view, &verdict);
+    int error = validate_delta(view, &job->delta, &options, &verdict, &result);
+    if (error != BASE_OK)
+        control_job_unreadable(job, error);
+    else
+        why_not = objection(job, result.earliest_expiry, &verdict);
     if (why_not != NULL) {
+        job->outcome = CONTROL_REFUSED;
+        job->image_damaged = true; /* perhaps: what it was made from had passed */
         control_job_report(job, GATE_REFUSED, NULL, "%s", why_not);
         base_findings_absorb(&job->findings, &verdict);
     }
     base_findings_free(&verdict);
-    return why_not == NULL;
+    return error == BASE_OK && why_not == NULL;
 }
 
 static bool dry(const struct control_job *job)
@@ -263,10 +267,8 @@ static bool publish_change(struct control_job *job, struct control_worker *worke
     }
     if (job->outcome == CONTROL_CURRENT)
         return false;
-    if (!passes_gate(job, view)) {
-        job->outcome = CONTROL_REFUSED;
+    if (!passes_gate(job, view))
         return false;
-    }
     tell_difference(job, job->delta.before, job->delta.after);
     if (job->delta.after->soa != NULL) {
         job->soa_ttl = job->delta.after->soa->ttl;

@@ -455,19 +455,14 @@ static int open_image(struct control *control)
 
 static int open_registry(struct control *control)
 {
-    struct base_findings findings;
-    base_findings_init(&findings, 20);
+    struct base_findings *findings = &control->damage;
     char *path = join(control->config->data, "registry.db");
-    int error = path != NULL ? registry_open(path, &findings, &control->registry) : BASE_ENOMEM;
-    /* Trying again does not mend it, and would hide that nothing is kept any more. */
-    if (error == BASE_EFORMAT && control->options->child != NULL)
-        control->exit_code = PROCESS_EXIT_REFUSED;
-    for (size_t i = 0; i < findings.count; i++)
-        base_log_finding(control->log, base_clock_now(), &findings.items[i]);
-    if (error != BASE_OK && findings.count == 0)
+    int error = path != NULL ? registry_open(path, findings, &control->registry) : BASE_ENOMEM;
+    for (size_t i = 0; i < findings->count; i++)
+        base_log_finding(control->log, base_clock_now(), &findings->items[i]);
+    if (error != BASE_OK && findings->count == 0)
         CONTROL_LOG(control, ERROR, "the registry %s cannot be opened: %s", path,
                     base_strerror(error));
-    base_findings_free(&findings);
     free(path);
     return error;
 }
@@ -624,11 +619,35 @@ static int seal(struct control *control)
     struct control_places places;
     if (options->seal == NULL)
         return BASE_OK;
-    int error = control_places_of_api(control, &places);
+    int error = BASE_OK;
+    if (control->registry != NULL)
+        error = control_places_of_api(control, &places);
+    else
+        places = (struct control_places){0};
     if (error == BASE_OK)
         error = options->seal(options->context, &places);
     control_places_free(&places);
     return error;
+}
+
+/* What is left to do over a damaged registry: to say so, in the log, by the API and to systemd.
+ * Sources, keys and image are not touched. The serve process goes on answering from the image,
+ * which the gate has passed; without the registry nobody knows what was promised beyond that. */
+static int start_to_stand_still(struct control *control)
+{
+    int error = control_peers_start(control);
+    if (error == BASE_OK)
+        error = seal(control);
+    if (error == BASE_OK)
+        error = open_api(control);
+    if (error != BASE_OK)
+        return error;
+    CONTROL_LOG(control, ERROR,
+                "what is published goes on being served, but no zone is changed or signed again "
+                "before the registry is repaired: see `kenter status`");
+    process_child_status(control->options->child,
+                         "the registry is damaged: no zone is changed or signed again");
+    return BASE_OK;
 }
 
 static int start(struct control *control)
@@ -641,6 +660,8 @@ static int start(struct control *control)
     int error = open_loop(control);
     if (error == BASE_OK)
         error = open_registry(control);
+    if (error == BASE_EFORMAT && control->options->child != NULL)
+        return start_to_stand_still(control);
     if (error == BASE_OK)
         error = open_image(control);
     if (error == BASE_OK)
@@ -687,6 +708,15 @@ static int run(struct control *control)
     return control->exit_code;
 }
 
+/* Until told to end, or to try again. */
+static int stand_still(struct control *control)
+{
+    if (control->options->ready != NULL)
+        control->options->ready(control->options->context);
+    uv_run(&control->loop, UV_RUN_DEFAULT);
+    return control->exit_code;
+}
+
 static void end(struct control *control)
 {
     source_fetcher_free(control->fetcher); /* what comes of it is still taken */
@@ -700,6 +730,7 @@ static void end(struct control *control)
     registry_close(control->registry);
     control_table_free(control);
     control_doubt_well(control);
+    base_findings_free(&control->damage);
     free((void *)control->due);
     free(control->watches);
     control_files_free(control);
@@ -728,8 +759,9 @@ int control_run(const struct control_options *options)
     pthread_mutex_init(&control.keys_lock, NULL);
     control.message = malloc(PROCESS_MESSAGE_MAX);
     int code;
+    base_findings_init(&control.damage, 20);
     if (control.message != NULL && start(&control) == BASE_OK)
-        code = run(&control);
+        code = control.registry != NULL ? run(&control) : stand_still(&control);
     else
         code = control.exit_code != 0 ? control.exit_code : 3;
     end(&control);

@@ -192,7 +192,7 @@ static void on_doubt(uv_timer_t *timer)
 void control_image_doubted(struct control *control)
 {
     uint64_t pause = (uint64_t)PAUSE * 1000000000, now = base_clock_monotonic();
-    if (control->stopping || control->doubting > 0 ||
+    if (control->image == NULL || control->stopping || control->doubting > 0 ||
         uv_is_active((uv_handle_t *)&control->doubt_timer))
         return;
     uint64_t due = control->doubted_at != 0 ? control->doubted_at + pause : now;

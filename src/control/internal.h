@@ -362,7 +362,9 @@ struct control {
     bool refilled;        /* the image has what it had: all that was due at the start is done */
     bool serve_to_reopen; /* serve may have the image before this one */
     char *image_directory, *signed_directory, *removed_directory;
-    struct registry *registry;
+    struct registry *registry;    /* NULL: it is damaged, and control stands still (control.c) */
+    struct base_findings damage;  /* of the registry, when it could not be opened */
+    atomic_bool registry_damaged; /* seen by the writer, while it was in use */
     struct source_fetcher *fetcher;
     struct source_server *remotes; /* those of the configuration, in its order */
     unsigned fetches;              /* under way */

@@ -111,6 +111,10 @@ static void take_update(struct control *control, const struct process_message *m
         refuse(control, change, DNS_RCODE_FORMERR, "the message is malformed");
         return;
     }
+    if (control->registry == NULL) {
+        refuse(control, change, DNS_RCODE_SERVFAIL, "the registry is damaged");
+        return;
+    }
     struct control_zone *zone = control_table_find(&control->table, name);
     if (zone == NULL || zone->gone) {
         refuse(control, change, DNS_RCODE_NOTAUTH, "there is no such zone here");
@@ -162,6 +166,8 @@ static void take_notify(struct control *control, const struct process_message *m
 {
     struct serve_link_head head;
     uint8_t name[DNS_NAME_MAX];
+    if (control->registry == NULL)
+        return; /* all primaries are asked when it is well again */
     memcpy(&head, message->data, sizeof(head));
     if (read_zone(message->data + sizeof(head), message->length - sizeof(head), name) != BASE_OK)
         return;

@@ -124,7 +124,7 @@ static void on_timer(uv_timer_t *timer)
 {
     struct control *control = timer->data;
     control_schedule(control, POLL_MS);
-    if (!control->stopping) {
+    if (!control->stopping && control->registry != NULL) {
         look_at_clock(control);
         for (size_t i = 0; i < control->config->directory_count; i++)
             control_directory_look(control, i);

@@ -342,6 +342,10 @@ void control_writer_commit(struct control *control, struct control_task *tasks)
 {
     check_keys(control, tasks);
     int error = write_registry(control, tasks);
+    if (error == BASE_EFORMAT) { /* of the registry: nothing is wrong with the image */
+        atomic_store(&control->registry_damaged, true);
+        error = BASE_EIO;
+    }
     if (error == BASE_OK)
         error = write_image(control, tasks);
     if (error != BASE_OK)

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "daemon/roles.h"
 #include "process/child.h"
+#include "process/supervisor.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,11 @@ static int run_role(const char *role, const struct config *config)
     return 2;
 }
 
+static bool is_supervisor(const struct daemon_options *options)
+{
+    return options->role == NULL && !options->check && options->backup == NULL && !options->once;
+}
+
 static int run(const struct daemon_options *options, struct config **config, int argc, char **argv)
 {
     if (options->role != NULL)
@@ -51,6 +57,9 @@ int main(int argc, char **argv)
         daemon_options_free(&options);
         return end - 1;
     }
+    /* A signal that comes before all is ready is not lost, and ends it in good order. */
+    if (is_supervisor(&options))
+        process_supervisor_block();
     int error = daemon_options_config(&options, &config);
     int code;
     if (error == BASE_OK)

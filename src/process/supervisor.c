@@ -53,7 +53,8 @@ struct process_supervisor {
     size_t count;
     struct pollfd *polls; /* signals, then the members */
     int signals;
-    sigset_t mask; /* before */
+    sigset_t mask;       /* before */
+    sigset_t child_mask; /* of those that are started */
     struct process_notify notify;
     uint64_t watchdog_ns; /* when systemd is told next */
     bool ready, stopping;
@@ -93,16 +94,32 @@ static bool are_options_good(const struct process_supervisor *supervisor)
     return options->role_count > 0;
 }
 
-static int open_signals(struct process_supervisor *supervisor)
+static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+#define SIGNALS (sizeof(signal_numbers) / sizeof(signal_numbers[0]))
+
+static sigset_t signal_set(void)
 {
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCHLD);
+    for (size_t i = 0; i < SIGNALS; i++)
+        sigaddset(&set, signal_numbers[i]);
+    return set;
+}
+
+void process_supervisor_block(void)
+{
+    sigset_t set = signal_set();
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static int open_signals(struct process_supervisor *supervisor)
+{
+    sigset_t set = signal_set();
     if (sigprocmask(SIG_BLOCK, &set, &supervisor->mask) != 0)
         return BASE_EIO;
+    supervisor->child_mask = supervisor->mask;
+    for (size_t i = 0; i < SIGNALS; i++)
+        sigdelset(&supervisor->child_mask, signal_numbers[i]);
     supervisor->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (supervisor->signals >= 0)
         return BASE_OK;
@@ -306,7 +323,7 @@ static int launch(struct process_supervisor *supervisor, struct member *member)
                                     .role = member->role,
                                     .channel = fds[1],
                                     .generation = member->generation + 1,
-                                    .mask = &supervisor->mask,
+                                    .mask = &supervisor->child_mask,
                                     .log = &supervisor->options.log};
     error = process_launch(&launch, &member->pid);
     close(fds[1]);
@@ -717,6 +734,7 @@ int process_supervisor_run(struct process_supervisor *supervisor)
 {
     for (size_t i = 0; i < supervisor->count; i++)
         supervisor->members[i].start_ns = 0;
+    read_signals(supervisor); /* perhaps it is over before it began */
     do_due(supervisor);
     while (!is_over(supervisor)) {
         if (wait_for_something(supervisor) != BASE_OK) {

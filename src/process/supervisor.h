@@ -59,6 +59,9 @@ struct process_supervisor_options {
     struct base_log log;
 };
 
+/* Blocks the signals that the supervisor handles. To be called first of all, so that one that comes
+ * before process_supervisor_run is handled then; those that are started do not inherit this. */
+void process_supervisor_block(void);
 /* The options are copied, what they point to is not. Nothing is started yet. BASE_EINVAL: a link
  * or a name is wrong; BASE_ENOMEM; BASE_EIO. */
 int process_supervisor_new(const struct process_supervisor_options *options,
