@@ -22,8 +22,9 @@ struct validate_denial_set {
     const struct validate_denial_record *records;
     size_t count;
     unsigned iterations_most; /* NSEC3 with more are not looked at */
-    unsigned *hashes_left;    /* budget, counted down; NULL: none */
-    struct base_arena *arena; /* for what a proof points to */
+    unsigned *hashes_left;    /* budget, counted down; NULL: none. Eight hashes of no iterations
+                               * count as one */
+    struct base_arena *arena; /* for the names that a proof points to; NULL: it has none */
 };
 
 enum validate_denial_outcome {
