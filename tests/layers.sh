@@ -58,8 +58,8 @@ if grep -rnE '#include "\.\./' "$root/src" "$root/include"; then
     echo "an include goes around the layers"; exit 1
 fi
 if grep -rlE '#include <openssl/' "$root/src" | grep -v '^'"$root"'/src/crypto/' |
-    grep -vx "$root/src/net/tls.c"; then
-    echo "only src/crypto includes OpenSSL, and src/net/tls.c for TLS"; exit 1
+    grep -v '^'"$root"'/src/dane/' | grep -vx "$root/src/net/tls.c"; then
+    echo "only src/crypto includes OpenSSL; src/net/tls.c for TLS, src/dane for certificates"; exit 1
 fi
 # And the build itself stops: the signer reaching into the verifier.
 cp "$root/src/sign/policy.c" "$work/policy.c"
