@@ -159,10 +159,14 @@ static int sign(struct control_job *job, struct control_worker *worker,
                                       .length = from->length,
                                       .add = from->add};
     }
+    const struct control_refresh *refresh = job->resign;
     struct sign_delta_request request = {.view = view,
                                          .edits = edits,
                                          .edit_count = job->edits.count,
-                                         .policy = &job->policy->sign,
+                                         .refresh = refresh != NULL ? refresh->names : NULL,
+                                         .refresh_count = refresh != NULL ? refresh->count : 0,
+                                         .policy = refresh != NULL ? &refresh->policy
+                                                                   : &job->policy->sign,
                                          .keys = keys.keys,
                                          .key_count = keys.count,
                                          .now = job->now};
@@ -182,6 +186,8 @@ static int sign(struct control_job *job, struct control_worker *worker,
     if (result.earliest_expiry != 0 &&
         (job->earliest_expiry == 0 || result.earliest_expiry < job->earliest_expiry))
         job->earliest_expiry = result.earliest_expiry;
+    if (refresh != NULL)
+        control_refresh_plan(job);
     job->outcome = result.nothing ? CONTROL_CURRENT : CONTROL_PUBLISHED;
     if (!result.nothing) {
         job->names += job->delta.after->node_count - job->delta.before->node_count;
@@ -252,12 +258,16 @@ static bool publish_whole(struct control_job *job, struct control_worker *worker
     return write && !dry(job);
 }
 
-static bool publish_change(struct control_job *job, struct control_worker *worker,
-                           const struct zone_view *view)
+bool control_change_publish(struct control_job *job, struct control_worker *worker,
+                            const struct zone_view *view)
 {
     int error = sign(job, worker, view);
-    if (error == BASE_ELIMIT || error == BASE_EUNSUPPORTED)
+    bool whole = error == BASE_ELIMIT || error == BASE_EUNSUPPORTED;
+    if (whole && job->resign == NULL)
         return publish_whole(job, worker);
+    /* Neither is it to be expected that nothing of what is due can be made anew. */
+    if (whole || (error == BASE_OK && job->resign != NULL && job->outcome == CONTROL_CURRENT))
+        return control_resign_whole(job, worker);
     job->image_damaged |= error == BASE_EFORMAT;
     if (error != BASE_OK) {
         if (!base_findings_bad(&job->findings))
@@ -340,6 +350,25 @@ static bool publish_first(struct control_job *job, struct control_worker *worker
     return write;
 }
 
+int control_change_begin(struct control_job *job, struct control_worker *worker,
+                         struct image_reader **reader, struct image_zone *held,
+                         struct zone_view *view)
+{
+    int error = control_worker_reader(worker, reader);
+    if (error == BASE_OK)
+        error = image_zone_get(*reader, job->name, held);
+    if (error != BASE_OK)
+        return error;
+    image_view(*reader, held, view);
+    job->serial = held->serial;
+    job->next_resign = held->next_resign;
+    job->earliest_expiry = held->earliest_expiry;
+    job->names = held->nodes;
+    job->records = held->records;
+    job->is_signed = held->denial != IMAGE_UNSIGNED;
+    return BASE_OK;
+}
+
 bool control_change_run(struct control_task *task, struct control_worker *worker)
 {
     struct control_job *job = (struct control_job *)task;
@@ -347,9 +376,7 @@ bool control_change_run(struct control_task *task, struct control_worker *worker
     struct image_zone held;
     struct zone_view view;
     job->outcome = CONTROL_FAILED;
-    int error = control_worker_reader(worker, &reader);
-    if (error == BASE_OK)
-        error = image_zone_get(reader, job->name, &held);
+    int error = control_change_begin(job, worker, &reader, &held, &view);
     if (error == BASE_ENOENT && job->source == CONFIG_EDITS)
         return publish_first(job, worker);
     job->image_damaged |= error == BASE_EFORMAT;
@@ -357,13 +384,6 @@ bool control_change_run(struct control_task *task, struct control_worker *worker
         control_job_unreadable(job, error);
         return false;
     }
-    image_view(reader, &held, &view);
-    job->serial = held.serial;
-    job->next_resign = held.next_resign;
-    job->earliest_expiry = held.earliest_expiry;
-    job->names = held.nodes;
-    job->records = held.records;
-    job->is_signed = held.denial != IMAGE_UNSIGNED;
     error = gather(job, &view);
     job->image_damaged |= error == BASE_EFORMAT;
     if (error == BASE_EREFUSED) {
@@ -378,5 +398,6 @@ bool control_change_run(struct control_task *task, struct control_worker *worker
         job->outcome = CONTROL_CURRENT;
         return false;
     }
-    return job->policy->signs ? publish_change(job, worker, &view) : publish_whole(job, worker);
+    return job->policy->signs ? control_change_publish(job, worker, &view)
+                              : publish_whole(job, worker);
 }

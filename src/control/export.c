@@ -129,6 +129,7 @@ void control_export(struct control_zone *zone, struct zone *version)
     if (version != NULL)
         export->version = zone_hold(version);
     memcpy(export->name, zone->name, dns_name_length(zone->name));
+    zone->exported_at = base_clock_now();
     zone->busy = true;
     control_pool_run(control, &export->task);
 }

@@ -7,6 +7,7 @@
  *   schedule.c   what is due, and which job does it
  *   whole.c      a job that makes a version from all of a zone's content
  *   change.c     a job that makes a version from a change of the published one
+ *   resign.c     a job that makes signatures anew, a few names at a time
  *   keys.c       the keys that a job signs with
  *   writer.c     commits: registry first, then image, many zones at once
  *   directory.c  zones of directories
@@ -26,6 +27,7 @@
 #define CONTROL_INTERNAL_H
 
 #include "api/api.h"
+#include "base/arena.h"
 #include "control/control.h"
 #include "image/image.h"
 #include "keys/client.h"
@@ -190,6 +192,7 @@ struct control_zone {
     bool urgent;    /* in the list of what goes before that */
     struct control_zone *urgent_next;
     bool exporting; /* the signed file is to be written */
+    base_time exported_at;
     bool conflict_told;
     unsigned failures;
     bool refused;                   /* the last version that was made from the source */
@@ -294,6 +297,8 @@ struct control_job {
     bool has_edits;
     bool replace; /* EDITS: `content` goes into the registry */
     struct zone *content;
+    struct control_refresh *resign; /* while it signs names again by schedule */
+    bool step;                      /* took as many names as a job may: more are due soon */
     base_time next_resign, earliest_expiry;
     uint32_t serial, source_serial;
     bool source_known, is_signed;
@@ -323,6 +328,25 @@ bool control_whole_run(struct control_task *task, struct control_worker *worker)
 int control_job_record(struct control_task *task);
 int control_job_store(struct control_task *task);
 bool control_change_run(struct control_task *task, struct control_worker *worker);
+/* What a change begins with: the published version, and what is known of it into the job. */
+int control_change_begin(struct control_job *job, struct control_worker *worker,
+                         struct image_reader **reader, struct image_zone *held,
+                         struct zone_view *view);
+/* Signs the job's edits, or what it refreshes, and asks the gate. True: the writer takes it. */
+bool control_change_publish(struct control_job *job, struct control_worker *worker,
+                            const struct zone_view *view);
+/* Names to be signed again, with a policy that makes anew what is due a little later, too. */
+struct control_refresh {
+    struct base_arena arena;
+    const uint8_t **names;
+    size_t count;
+    struct sign_policy policy;
+};
+bool control_resign_run(struct control_task *task, struct control_worker *worker);
+/* All of the zone instead. */
+bool control_resign_whole(struct control_job *job, struct control_worker *worker);
+/* When the zone is due again, from the expiry that is the earliest now. */
+void control_refresh_plan(struct control_job *job);
 /* From content (which is taken over) to what the writer needs. */
 bool control_whole_publish(struct control_job *job, struct control_worker *worker,
                            struct zone *content);

@@ -20,6 +20,10 @@
 /* Jobs on their way at once, those that wait for a commit included, and octets of their zones. */
 #define JOBS_MAX   1024
 #define WEIGHT_MAX ((uint64_t)16 << 20)
+/* What a job holds that looks at some names only. */
+#define WEIGHT_OF_STEP ((uint64_t)1 << 19)
+/* While signatures are made anew step by step, the signed file follows this often. */
+#define EXPORT_PAUSE 3600
 
 /* --- lists --- */
 
@@ -52,6 +56,21 @@ void control_collect_due(struct control *control)
             control->next = zone->due;
         }
     }
+}
+
+/* Behind all others that are due: there is another step to be done. */
+static void list_again(struct control_zone *zone)
+{
+    struct control *control = zone->control;
+    if (zone->listed)
+        return;
+    struct control_zone **due =
+        realloc((void *)control->due, (control->due_count + 1) * sizeof(struct control_zone *));
+    if (due == NULL)
+        return; /* the next look finds it */
+    control->due = due;
+    due[control->due_count++] = zone;
+    zone->listed = true;
 }
 
 void control_zone_urgent(struct control_zone *zone)
@@ -110,8 +129,10 @@ static void look_at_clock(struct control *control)
     CONTROL_LOG(control, WARNING, "the clock went back: every zone is looked at");
     for (size_t i = 0; i < control->table.count; i++) {
         struct control_zone *zone = control->table.zones[i];
-        if (zone->due != 0)
+        if (zone->due != 0) {
             zone->due = now;
+            zone->stale = true;
+        }
         if (zone->refresh_due > now)
             zone->refresh_due = now;
         if (zone->expires_at != 0 && zone->expires_at > now + zone->expire && zone->expire != 0)
@@ -179,6 +200,15 @@ static void take_changes(struct control_zone *zone, struct control_job *job)
         zone->solo--;
 }
 
+/* Is only what is due to be signed again? A zone that has fallen far behind (nobody ran for days)
+ * is signed as a whole, which is the faster way to have all of it right. */
+static bool resigns_in_steps(const struct control_zone *zone, const struct control_job *job)
+{
+    base_time left = zone->earliest_expiry - base_clock_now();
+    return zone->published && zone->in_image && zone->is_signed && job->policy->signs &&
+           zone->failures == 0 && left > (base_time)job->policy->sign.refresh / 2;
+}
+
 /* The job of a zone; NULL: there is nothing to do, or no memory. */
 static struct control_job *make_job(struct control_zone *zone)
 {
@@ -217,14 +247,21 @@ static struct control_job *make_job(struct control_zone *zone)
         return job;
     }
     job->use_published = zone->source != CONFIG_FILE || zone->last_good;
+    if (resigns_in_steps(zone, job)) {
+        job->task.run = control_resign_run;
+        job->last_good = zone->last_good;
+        memcpy(job->stamp, zone->stamp, sizeof(job->stamp)); /* nothing is read */
+    }
     return job;
 }
 
 /* How much a job holds while it is on its way, about: many small zones wait for one commit
  * together, of large ones there are only as many as there are workers to keep busy. */
-static uint64_t weight(const struct control_zone *zone)
+static uint64_t weight(const struct control_zone *zone, const struct control_job *job)
 {
-    return zone->source == CONFIG_FILE ? zone->fingerprint.size : zone->records * 64;
+    uint64_t all = zone->source == CONFIG_FILE ? zone->fingerprint.size : zone->records * 64;
+    bool some = job->task.run == control_resign_run && all > WEIGHT_OF_STEP;
+    return some ? WEIGHT_OF_STEP : all;
 }
 
 static bool has_room(struct control *control)
@@ -269,14 +306,14 @@ static void start(struct control_zone *zone, unsigned threads)
     job->task.record = control_job_record;
     job->task.store = control_job_store;
     job->task.done = job_done;
-    job->task.patient = job->task.run == control_whole_run;
+    job->task.patient = job->task.run != control_change_run;
     job->now = base_clock_now();
     job->threads = threads;
     zone->busy = true;
     if (job->task.run == control_whole_run)
         zone->changed = false;
     control->jobs++;
-    job->weight = weight(zone);
+    job->weight = weight(zone, job);
     job->fresh = !zone->in_image;
     control->fresh += job->fresh;
     control->weight += job->weight;
@@ -516,6 +553,8 @@ static void take_outcome(struct control_zone *zone, struct control_job *job)
         control->refused_total++;
         zone->last_good = job->last_good;
         zone->due = zone->next_resign;
+        if (job->task.run == control_resign_run)
+            try_again(zone); /* as a whole */
         break;
     case CONTROL_FAILED:
         /* A change that failed is told to the one who asked; there is nothing to try again. */
@@ -528,13 +567,22 @@ static void take_outcome(struct control_zone *zone, struct control_job *job)
             control->gate_refused_total++;
     }
     bool bad = job->outcome == CONTROL_REFUSED || job->outcome == CONTROL_FAILED;
-    if (job->changes == NULL)
+    /* Signatures that were made anew say nothing of the source. */
+    bool of_source = job->changes == NULL && (bad || job->task.run != control_resign_run);
+    if (of_source)
         zone->refused = bad;
     if (bad || job->last_good)
         control->refused++;
     /* A change that was refused says nothing of what is published. */
-    if (job->changes == NULL || !bad)
+    if (of_source || (job->changes != NULL && !bad))
         control_zone_set_problem(zone, CONTROL_PROBLEM_VERSION, &job->findings);
+}
+
+/* Comes another step before the signed file needs to be written? */
+static bool follows_soon(const struct control_zone *zone, const struct control_job *job)
+{
+    return job->task.run == control_resign_run && job->next_resign < job->now + EXPORT_PAUSE &&
+           job->now < zone->exported_at + EXPORT_PAUSE;
 }
 
 /* What others are told of a new version. */
@@ -543,7 +591,8 @@ static void spread(struct control_zone *zone, struct control_job *job)
     if (job->outcome == CONTROL_PUBLISHED) {
         control_notify_secondaries(zone, job);
         control_catalog_published(zone);
-        control_export(zone, job->result);
+        if (!follows_soon(zone, job))
+            control_export(zone, job->result);
     } else if (zone->exporting && job->outcome == CONTROL_CURRENT) {
         control_export(zone, NULL);
     }
@@ -582,6 +631,8 @@ static void job_done(struct control_task *task)
     else if (!zone->busy &&
              (zone->changed || zone->fetched != NULL || (zone->changes != NULL && !zone->stale)))
         control_zone_urgent(zone);
+    else if (job->step && is_due(zone, base_clock_now()))
+        list_again(zone);
     control_job_free(job);
 }
 
