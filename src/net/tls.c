@@ -26,6 +26,7 @@ struct net_tls_session {
     bool refused;
     bool identity_read;
     bool client;
+    bool demands_dot;
     char identity[256];
     char why[256];
 };
@@ -206,7 +207,7 @@ static bool speaks_dns(struct net_tls_session *session)
 {
     const unsigned char *protocol;
     unsigned length;
-    if (!session->client || !SSL_is_init_finished(session->ssl))
+    if (!session->demands_dot || !SSL_is_init_finished(session->ssl))
         return true;
     SSL_get0_alpn_selected(session->ssl, &protocol, &length);
     if (length == 3 && memcmp(protocol, "dot", 3) == 0)
@@ -309,17 +310,20 @@ struct trust {
 
 struct net_tls_client {
     pthread_mutex_t lock;
+    enum net_tls_purpose purpose;
     SSL_CTX *anybody;
     struct trust *trusts;
 };
 
-static SSL_CTX *client_context(void)
+static SSL_CTX *client_context(enum net_tls_purpose purpose)
 {
     static const unsigned char protocols[] = {3, 'd', 'o', 't'};
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     if (context == NULL)
         return NULL;
-    SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+    SSL_CTX_set_min_proto_version(context,
+                                  purpose == NET_TLS_QUERY ? TLS1_2_VERSION : TLS1_3_VERSION);
+    SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                      SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
@@ -332,12 +336,13 @@ static SSL_CTX *client_context(void)
     return context;
 }
 
-int net_tls_client_new(struct net_tls_client **out)
+int net_tls_client_new(enum net_tls_purpose purpose, struct net_tls_client **out)
 {
     struct net_tls_client *client = calloc(1, sizeof(*client));
     if (client == NULL)
         return BASE_ENOMEM;
-    client->anybody = client_context();
+    client->purpose = purpose;
+    client->anybody = client_context(purpose);
     if (client->anybody == NULL) {
         ERR_clear_error();
         free(client);
@@ -367,10 +372,11 @@ void net_tls_client_free(struct net_tls_client *client)
     free(client);
 }
 
-static int trust_new(const char *path, const struct stat *status, char why[256], struct trust **out)
+static int trust_new(enum net_tls_purpose purpose, const char *path, const struct stat *status,
+                     char why[256], struct trust **out)
 {
     struct trust *trust = calloc(1, sizeof(*trust) + strlen(path) + 1);
-    SSL_CTX *context = trust == NULL ? NULL : client_context();
+    SSL_CTX *context = trust == NULL ? NULL : client_context(purpose);
     if (context == NULL) {
         free(trust);
         return explain(BASE_ENOMEM, "starting", "TLS", why);
@@ -426,7 +432,7 @@ static int trusting_session(struct net_tls_client *client, const char *path, cha
     while (trust != NULL && !trust_fits(trust, path, &status))
         trust = trust->next;
     if (trust == NULL) {
-        int error = trust_new(path, &status, why, &trust);
+        int error = trust_new(client->purpose, path, &status, why, &trust);
         if (error != BASE_OK)
             return error;
         drop_old(client, path);
@@ -482,6 +488,7 @@ int net_tls_client_session(struct net_tls_client *client, int fd, const char *na
     }
     session->ssl = ssl;
     session->client = true;
+    session->demands_dot = client->purpose == NET_TLS_TRANSFER;
     SSL_set_connect_state(ssl);
     *out = session;
     return BASE_OK;

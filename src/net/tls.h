@@ -45,11 +45,15 @@ bool net_tls_ready(const struct net_tls_session *session);
 const char *net_tls_why(const struct net_tls_session *session);
 
 /*
- * The client's side (RFC 9103): TLS 1.3 and the protocol "dot", nothing less. Holds what was read
- * of files of certificates until they change. May be used by several threads at once.
+ * The client's side. Holds what was read of files of certificates until they change. May be used by
+ * several threads at once.
  */
+enum net_tls_purpose {
+    NET_TLS_TRANSFER, /* RFC 9103: TLS 1.3 and the protocol "dot", nothing less */
+    NET_TLS_QUERY,    /* RFC 7858: TLS 1.2 or 1.3; "dot" is offered, other answers are taken */
+};
 struct net_tls_client;
-int net_tls_client_new(struct net_tls_client **out); /* BASE_ENOMEM */
+int net_tls_client_new(enum net_tls_purpose purpose, struct net_tls_client **out); /* BASE_ENOMEM */
 /* After all its sessions. NULL is allowed. */
 void net_tls_client_free(struct net_tls_client *client);
 /* A session on a socket that connects, which stays the caller's. With `name` (DNS name or address)

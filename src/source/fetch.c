@@ -324,7 +324,7 @@ int source_fetcher_new(const struct source_fetcher_options *options, struct sour
     fill_in(&fetcher->options);
     int error = source_notifies_new(&fetcher->notifies);
     if (error == BASE_OK)
-        error = net_tls_client_new(&fetcher->tls);
+        error = net_tls_client_new(NET_TLS_TRANSFER, &fetcher->tls);
     if (error == BASE_OK)
         error = net_exchanger_new(&(struct net_exchanger_options){.tls = fetcher->tls},
                                   &fetcher->exchanger);
