@@ -51,6 +51,13 @@
 /* UPDATEs of one zone that wait, and that one job takes together. */
 #define CONTROL_CHANGES_MAX 1000
 #define CONTROL_BATCH_MAX   128
+/* Octets of UPDATEs that wait or are being made: of all zones, and of one, so that one does not
+ * take the place of all others. */
+#define CONTROL_UPDATES_OCTETS      ((uint64_t)64 << 20)
+#define CONTROL_ZONE_UPDATES_OCTETS ((uint64_t)16 << 20)
+/* Log lines about what was refused to strangers: so many in ten seconds, of one zone and of all. */
+#define CONTROL_REFUSALS_ZONE 5
+#define CONTROL_REFUSALS_ALL  50
 
 /* --- pool.c --- */
 
@@ -199,7 +206,10 @@ struct control_zone {
     struct control_waiter *waiters; /* replies for when the work is over */
     struct control_change *changes, **changes_last;
     size_t change_count;
-    size_t solo; /* so many changes are taken one by one */
+    uint64_t change_octets; /* of those that wait */
+    base_time refusals_at;  /* when the first of those was that are counted */
+    unsigned refusals;      /* told in the log since then */
+    size_t solo;            /* so many changes are taken one by one */
     /* what stands against it */
     json_t *problem_parts[CONTROL_PROBLEM_PARTS]; /* arrays of findings, or NULL */
     char *problem;                                /* all of them as one array; NULL: none */
@@ -228,6 +238,7 @@ struct control_change {
     struct serve_link_head head;
     uint8_t *message; /* owned */
     size_t length;
+    uint64_t *counted;          /* where its octets are counted; NULL: nowhere */
     const uint8_t *zone;        /* the zone's name; NULL: none was found */
     uint16_t rcode, error_code; /* out; the extended error (RFC 8914) */
     char why[256];
@@ -439,6 +450,10 @@ struct control {
     atomic_uint keys_epoch;       /* counts how often new keys were, or may have been, lost */
     struct control_worker scribe; /* the writer's connection to the key process */
     /* counted for metrics */
+    uint64_t update_octets; /* of UPDATEs that wait, or are being made */
+    base_time refusals_at;  /* as in struct control_zone */
+    unsigned refusals;
+    uint64_t refusals_untold;
     uint64_t published_total, refused_total, gate_refused_total, signatures_total, updates_total,
         updates_refused_total, notifies_total, fetches_total, fetches_failed_total, removed_total;
     base_time started;
@@ -524,6 +539,8 @@ int control_catalogs_start(struct control *control);
 /* link.c */
 void control_link_message(struct control *control, const struct process_message *message);
 void control_link_answer(struct control *control, struct control_change *change);
+/* Says how much was refused that the log does not have line by line. */
+void control_link_tell(struct control *control);
 /* peers.c */
 int control_peers_start(struct control *control);
 void control_peers_stop(struct control *control);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/reader.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,41 @@ static void answer(struct control *control, uint64_t id, const uint8_t *message,
     control_tell_serve(control, &reply);
 }
 
+#define REFUSALS_SECONDS 10
+
+static bool may_tell(base_time now, base_time *at, unsigned *count, unsigned most)
+{
+    if (now >= *at + REFUSALS_SECONDS || now < *at) {
+        *at = now;
+        *count = 0;
+    }
+    if (*count >= most)
+        return false;
+    (*count)++;
+    return true;
+}
+
+/* Strangers do not fill the log. `zone`: NULL, there is no such zone. */
+static bool is_told(struct control *control, struct control_zone *zone)
+{
+    base_time now = base_clock_now();
+    if ((zone == NULL ||
+         may_tell(now, &zone->refusals_at, &zone->refusals, CONTROL_REFUSALS_ZONE)) &&
+        may_tell(now, &control->refusals_at, &control->refusals, CONTROL_REFUSALS_ALL))
+        return true;
+    control->refusals_untold++;
+    return false;
+}
+
+void control_link_tell(struct control *control)
+{
+    if (control->refusals_untold > 0)
+        CONTROL_LOG(control, WARNING,
+                    "%" PRIu64 " more UPDATEs and NOTIFYs were refused; the metrics count all",
+                    control->refusals_untold);
+    control->refusals_untold = 0;
+}
+
 void control_link_answer(struct control *control, struct control_change *change)
 {
     char zone[DNS_NAME_TEXT] = "?", key[DNS_NAME_TEXT] = "no key", peer[NET_ADDRESS_TEXT];
@@ -46,8 +82,11 @@ void control_link_answer(struct control *control, struct control_change *change)
     control->updates_total++;
     if (change->rcode != DNS_RCODE_NOERROR) {
         control->updates_refused_total++;
-        CONTROL_LOG(control, WARNING, "%s: UPDATE by %s (%s) refused, rcode %u: %s", zone, peer,
-                    key, change->rcode, change->why);
+        struct control_zone *of =
+            change->zone != NULL ? control_table_find(&control->table, change->zone) : NULL;
+        if (is_told(control, of))
+            CONTROL_LOG(control, WARNING, "%s: UPDATE by %s (%s) refused, rcode %u: %s", zone, peer,
+                        key, change->rcode, change->why);
     } else {
         CONTROL_LOG(control, INFO, "%s: UPDATE by %s (%s) done", zone, peer, key);
     }
@@ -136,6 +175,13 @@ static void take_update(struct control *control, const struct process_message *m
         refuse(control, change, DNS_RCODE_SERVFAIL, "too many updates wait for this zone");
         return;
     }
+    if (zone->change_octets + length > CONTROL_ZONE_UPDATES_OCTETS ||
+        control->update_octets + length > CONTROL_UPDATES_OCTETS) {
+        refuse(control, change, DNS_RCODE_SERVFAIL, "too many large updates wait");
+        return;
+    }
+    change->counted = &control->update_octets;
+    control->update_octets += length;
     control_zone_add_change(zone, change);
 }
 
@@ -175,8 +221,9 @@ static void take_notify(struct control *control, const struct process_message *m
     if (zone == NULL || zone->source != CONFIG_PRIMARY || !is_primary(zone, &head)) {
         char text[DNS_NAME_TEXT], peer[NET_ADDRESS_TEXT];
         net_address_text(&head.peer, peer);
-        CONTROL_LOG(control, INFO, "%s: NOTIFY by %s is not for us", dns_name_text(text, name),
-                    peer);
+        if (is_told(control, zone))
+            CONTROL_LOG(control, INFO, "%s: NOTIFY by %s is not for us", dns_name_text(text, name),
+                        peer);
         return;
     }
     zone->refresh_again = true;

@@ -147,6 +147,7 @@ static void on_timer(uv_timer_t *timer)
     control_schedule(control, POLL_MS);
     if (!control->stopping && control->registry != NULL) {
         look_at_clock(control);
+        control_link_tell(control);
         for (size_t i = 0; i < control->config->directory_count; i++)
             control_directory_look(control, i);
         control_look_at_files(control);
@@ -187,6 +188,7 @@ static void take_changes(struct control_zone *zone, struct control_job *job)
             break;
         zone->changes = change->next;
         zone->change_count--;
+        zone->change_octets -= change->length;
         change->next = NULL;
         *last = change;
         last = &change->next;
@@ -482,8 +484,10 @@ static bool take_apart(struct control_zone *zone, struct control_job *job)
         return false;
     struct control_change *last = job->changes;
     size_t count = 1;
+    zone->change_octets += last->length;
     while (last->next != NULL) {
         last = last->next;
+        zone->change_octets += last->length;
         count++;
     }
     last->next = zone->changes;
@@ -642,6 +646,7 @@ void control_zone_add_change(struct control_zone *zone, struct control_change *c
     *zone->changes_last = change;
     zone->changes_last = &change->next;
     zone->change_count++;
+    zone->change_octets += change->length;
     /* One that fails is tried when it is due, not at every change. */
     if (zone->stale && zone->due > base_clock_now())
         return;

@@ -126,6 +126,8 @@ void control_change_free(struct control_change *change)
 {
     if (change == NULL)
         return;
+    if (change->counted != NULL)
+        *change->counted -= change->length;
     free(change->message);
     base_findings_free(&change->findings);
     json_decref(change->removed);
