@@ -44,6 +44,7 @@ static bool use_addresses(struct dane_plan *plan, struct dane_endpoint *endpoint
     for (size_t i = 0; i < FAMILIES; i++)
         bad += plan_error(found->results[i]);
     if (bad == FAMILIES) {
+        endpoint->error = true;
         plan_skip(plan, endpoint,
                   plan_text(plan, "its addresses cannot be had: %s",
                             found->results[0]->sentence ? found->results[0]->sentence : "error"));
@@ -65,6 +66,7 @@ static bool use_addresses(struct dane_plan *plan, struct dane_endpoint *endpoint
             plan_lean(plan, endpoint, found->results[i]);
     }
     if (count == 0) {
+        endpoint->error = bad > 0;
         const struct validate_result *broken =
             plan_error(found->results[0]) ? found->results[0] : found->results[1];
         plan_skip(plan, endpoint,
@@ -91,6 +93,7 @@ static bool try_base(struct dane_plan *plan, struct dane_endpoint *endpoint, str
     if (plan_error(result)) {
         /* Never taken for an absence: somebody may suppress the records (RFC 7672 section 2.1.2).
          */
+        endpoint->error = true;
         plan_skip(plan, endpoint,
                   plan_text(plan, "whether it has TLSA records cannot be had: %s",
                             result->sentence ? result->sentence : "error"));

@@ -1,0 +1,437 @@
+/*
+ * Pairs of XMPP domains (RFC 7712): a plan for the remote domain says what is demanded of its
+ * hosts; here that is held against the certificate of a stream, and POSH comes in where neither
+ * DANE nor a CA decided.
+ */
+#include "dane/xmpp.h"
+
+#include "base/error.h"
+#include "dane/posh.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct dane_pair {
+    struct dane_pair_question question; /* texts owned */
+    bool reuse;
+    struct dane_peer peer; /* owned */
+    struct dane_plan *plan;
+    char remote[DANE_DOMAIN_MAX];
+    /* POSH: the first document, and the one that it refers to. */
+    char *url;
+    bool url_given, url_answered;
+    unsigned documents;
+    uint32_t posh_expires; /* of the document that referred */
+    struct dane_pair_verdict verdict;
+    bool done;
+};
+
+#define POSH_ID 0x80000000u /* ids of plans are small */
+
+const char *dane_proof_name(enum dane_proof proof)
+{
+    switch (proof) {
+    case DANE_PROOF_NONE:
+        return "none";
+    case DANE_PROOF_DANE:
+        return "dane";
+    case DANE_PROOF_PKIX:
+        return "pkix";
+    case DANE_PROOF_POSH:
+        return "posh";
+    }
+    return "?";
+}
+
+static void conclude(struct dane_pair *pair, enum dane_pair_state state, enum dane_proof proof,
+                     const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+static void conclude(struct dane_pair *pair, enum dane_pair_state state, enum dane_proof proof,
+                     const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(pair->verdict.reason, sizeof pair->verdict.reason, format, args);
+    va_end(args);
+    pair->verdict.state = state;
+    pair->verdict.proof = proof;
+    if (state == DANE_PAIR_YES || proof != DANE_PROOF_NONE)
+        pair->verdict.dialback = false;
+    pair->done = true;
+}
+
+static void limit(struct dane_pair *pair, base_time until)
+{
+    if (until != 0 && (pair->verdict.expiry == 0 || until < pair->verdict.expiry))
+        pair->verdict.expiry = until;
+}
+
+static void accept(struct dane_pair *pair, enum dane_proof proof, base_time expiry,
+                   const char *reason)
+{
+    limit(pair, expiry);
+    conclude(pair, DANE_PAIR_YES, proof, "%s", reason);
+}
+
+/* --- POSH, the last resort --- */
+
+static void ask_posh(struct dane_pair *pair, const char *refused)
+{
+    /* The reason so far is kept for the case that POSH does not help. */
+    snprintf(pair->verdict.reason, sizeof pair->verdict.reason, "%s", refused);
+    if (pair->question.no_posh || pair->peer.count == 0) {
+        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "%s", refused);
+        return;
+    }
+    if (asprintf(&pair->url, "https://%s/.well-known/posh/xmpp-server.json", pair->remote) < 0) {
+        pair->url = NULL;
+        conclude(pair, DANE_PAIR_LATER, DANE_PROOF_NONE, "there is no memory");
+    }
+}
+
+static void follow(struct dane_pair *pair, struct dane_posh *posh)
+{
+    if (pair->documents > 1) {
+        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE,
+                 "the POSH document refers to one that refers to another: one step is the most");
+        return;
+    }
+    free(pair->url);
+    pair->url = posh->url;
+    posh->url = NULL;
+    pair->posh_expires = posh->expires;
+    pair->url_given = pair->url_answered = false;
+}
+
+static void judge_posh(struct dane_pair *pair, struct dane_posh *posh)
+{
+    if (posh->url) {
+        follow(pair, posh);
+        return;
+    }
+    uint32_t expires = posh->expires;
+    if (pair->posh_expires != 0 && pair->posh_expires < expires)
+        expires = pair->posh_expires;
+    if (dane_posh_match(posh, pair->peer.chain[0].data, pair->peer.chain[0].length)) {
+        limit(pair, pair->question.now + (base_time)expires);
+        conclude(pair, DANE_PAIR_YES, DANE_PROOF_POSH,
+                 "the POSH document of %s has the certificate's fingerprint", pair->remote);
+        return;
+    }
+    char before[sizeof pair->verdict.reason];
+    memcpy(before, pair->verdict.reason, sizeof before);
+    conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE,
+             "%.250s; the POSH document does not have its fingerprint", before);
+}
+
+int dane_pair_answer_posh(struct dane_pair *pair, uint32_t id, const char *text, size_t length,
+                          const char *why)
+{
+    if (pair->done || !pair->url_given || pair->url_answered || id != POSH_ID + pair->documents)
+        return BASE_EINVAL;
+    pair->url_answered = true;
+    struct dane_posh posh;
+    char wrong[200], before[sizeof pair->verdict.reason];
+    if (text && dane_posh_parse(text, length, &posh, wrong) == BASE_OK) {
+        judge_posh(pair, &posh);
+        dane_posh_free(&posh);
+        return BASE_OK;
+    }
+    memcpy(before, pair->verdict.reason, sizeof before);
+    conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "%.250s; %.140s", before,
+             text  ? wrong
+             : why ? why
+                   : "there is no POSH document");
+    return BASE_OK;
+}
+
+/* --- what the plan demands, held against the stream --- */
+
+static struct dane_verdict verify(const struct dane_pair *pair,
+                                  const struct dane_endpoint *endpoint)
+{
+    struct dane_verify_options options = {pair->question.now, pair->question.ca_file};
+    struct dane_verdict verdict;
+    dane_verify(endpoint, &pair->peer, &options, &verdict);
+    return verdict;
+}
+
+/* A CA first, POSH if that fails. */
+static void try_pkix(struct dane_pair *pair, const struct dane_endpoint *endpoint)
+{
+    if (pair->question.no_pkix) {
+        ask_posh(pair, "proof by a CA is switched off");
+        return;
+    }
+    struct dane_verdict verdict = verify(pair, endpoint);
+    if (verdict.result == DANE_AUTHENTICATED)
+        accept(pair, DANE_PROOF_PKIX, verdict.expiry, verdict.reason);
+    else if (verdict.result == DANE_FAILED)
+        conclude(pair, DANE_PAIR_LATER, DANE_PROOF_NONE, "%s", verdict.reason);
+    else
+        ask_posh(pair, verdict.reason);
+}
+
+/* By an endpoint whose demand is DANE: yes or no, and nothing rescues. */
+static void by_dane(struct dane_pair *pair, const struct dane_endpoint *endpoint)
+{
+    struct dane_verdict verdict = verify(pair, endpoint);
+    if (verdict.result == DANE_AUTHENTICATED)
+        accept(pair, DANE_PROOF_DANE, verdict.expiry, verdict.reason);
+    else
+        conclude(pair, verdict.result == DANE_FAILED ? DANE_PAIR_LATER : DANE_PAIR_NO,
+                 DANE_PROOF_DANE, "%s", verdict.reason);
+}
+
+static void judge_outgoing(struct dane_pair *pair, const struct dane_plan_result *plan)
+{
+    const struct dane_endpoint *endpoint = NULL;
+    for (size_t i = 0; i < plan->count && !endpoint; i++) {
+        if (plan->endpoints[i].port == pair->question.port && pair->question.host &&
+            strcmp(plan->endpoints[i].host, pair->question.host) == 0)
+            endpoint = &plan->endpoints[i];
+    }
+    if (!endpoint) {
+        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "%s does not name %s:%u as its server",
+                 pair->remote, pair->question.host ? pair->question.host : "this host",
+                 pair->question.port);
+        return;
+    }
+    limit(pair, endpoint->expiry);
+    if (pair->reuse && endpoint->delegation != DANE_DELEGATION_SECURE) {
+        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE,
+                 "that %s is served by %s is not secured, so a stream of another domain cannot be "
+                 "used for it",
+                 pair->remote, endpoint->host);
+        return;
+    }
+    pair->verdict.dialback = !pair->reuse && endpoint->tlsa_count == 0;
+    switch (endpoint->demand) {
+    case DANE_DEMAND_SKIP:
+        conclude(pair, endpoint->error ? DANE_PAIR_LATER : DANE_PAIR_NO, DANE_PROOF_NONE, "%s: %s",
+                 endpoint->host, endpoint->reason);
+        break;
+    case DANE_DEMAND_DANE:
+        by_dane(pair, endpoint);
+        break;
+    default:
+        try_pkix(pair, endpoint);
+        break;
+    }
+}
+
+/* Incoming: any of the domain's hosts may be the one that called. */
+struct incoming {
+    struct dane_tlsa tlsa[256];
+    size_t tlsa_count;
+    struct dane_reference references[64];
+    size_t reference_count;
+    size_t with_tlsa, without_tlsa;
+    const struct dane_endpoint *broken;
+};
+
+static void add_endpoint(struct incoming *all, const struct dane_endpoint *endpoint)
+{
+    if (endpoint->demand == DANE_DEMAND_SKIP) {
+        if (endpoint->error && !all->broken)
+            all->broken = endpoint;
+        return;
+    }
+    size_t before = all->tlsa_count;
+    for (size_t i = 0; i < endpoint->tlsa_count; i++) {
+        const struct dane_tlsa *record = &endpoint->tlsa[i];
+        if (record->unusable == DANE_USABLE && record->usage == DANE_EE &&
+            all->tlsa_count < sizeof all->tlsa / sizeof all->tlsa[0])
+            all->tlsa[all->tlsa_count++] = *record;
+    }
+    if (all->tlsa_count > before)
+        all->with_tlsa++;
+    else
+        all->without_tlsa++;
+    for (size_t i = 0; i < endpoint->reference_count &&
+                       all->reference_count < sizeof all->references / sizeof all->references[0];
+         i++)
+        all->references[all->reference_count++] = endpoint->references[i];
+}
+
+static void judge_incoming(struct dane_pair *pair, const struct dane_plan_result *plan)
+{
+    struct incoming *all = calloc(1, sizeof *all);
+    if (!all) {
+        conclude(pair, DANE_PAIR_LATER, DANE_PROOF_NONE, "there is no memory");
+        return;
+    }
+    bool any_tlsa = false;
+    for (size_t i = 0; i < plan->count; i++) {
+        add_endpoint(all, &plan->endpoints[i]);
+        any_tlsa |= plan->endpoints[i].tlsa_count > 0;
+    }
+    limit(pair, plan->expiry);
+    pair->verdict.dialback = !any_tlsa;
+    struct dane_endpoint whole = {
+        .service = DANE_XMPP_SERVER,
+        .host = pair->remote,
+        .domain = pair->remote,
+        .base = pair->remote,
+        .demand = all->with_tlsa > 0 ? DANE_DEMAND_DANE : DANE_DEMAND_PKIX,
+        .tlsa = all->tlsa,
+        .tlsa_count = all->tlsa_count,
+        .references = all->references,
+        .reference_count = all->reference_count,
+        .expiry = plan->expiry,
+        .reason = "",
+    };
+    if (all->broken) {
+        conclude(pair, DANE_PAIR_LATER, DANE_PROOF_NONE, "%s, which may be the one that calls: %s",
+                 all->broken->host, all->broken->reason);
+    } else if (plan->outcome == DANE_OUTCOME_DEFER && all->with_tlsa + all->without_tlsa == 0) {
+        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "%s", plan->reason);
+    } else if (all->with_tlsa > 0 && all->without_tlsa == 0) {
+        by_dane(pair, &whole);
+    } else if (all->with_tlsa > 0 && verify(pair, &whole).result == DANE_AUTHENTICATED) {
+        by_dane(pair, &whole);
+    } else {
+        /* The caller may be one of those hosts that have no TLSA records. */
+        whole.demand = DANE_DEMAND_PKIX;
+        try_pkix(pair, &whole);
+    }
+    free(all);
+}
+
+static void judge(struct dane_pair *pair)
+{
+    const struct dane_plan_result *plan = dane_plan_result(pair->plan);
+    if (!plan || pair->done || pair->url)
+        return;
+    if (!pair->peer.tls) {
+        pair->verdict.dialback = true;
+        for (size_t i = 0; i < plan->count; i++)
+            pair->verdict.dialback &= plan->endpoints[i].tlsa_count == 0;
+        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "the stream is not encrypted");
+        return;
+    }
+    if (plan->outcome == DANE_OUTCOME_DEFER && plan->count == 0)
+        conclude(pair, DANE_PAIR_LATER, DANE_PROOF_NONE, "%s", plan->reason);
+    else if (plan->outcome == DANE_OUTCOME_NONE || plan->outcome == DANE_OUTCOME_UNKNOWN)
+        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "%s", plan->reason);
+    else if (pair->question.direction == DANE_OUTGOING)
+        judge_outgoing(pair, plan);
+    else
+        judge_incoming(pair, plan);
+}
+
+/* --- the outside --- */
+
+static bool copy_octets(const uint8_t *data, size_t length, const uint8_t **out)
+{
+    uint8_t *copy = malloc(length > 0 ? length : 1);
+    if (copy && length > 0)
+        memcpy(copy, data, length);
+    *out = copy;
+    return copy != NULL;
+}
+
+static bool copy_peer(struct dane_pair *pair, const struct dane_peer *peer)
+{
+    size_t count = peer->count < DANE_CHAIN_MAX ? peer->count : DANE_CHAIN_MAX;
+    struct dane_der *chain = calloc(count > 0 ? count : 1, sizeof *chain);
+    if (!chain)
+        return false;
+    pair->peer = (struct dane_peer){.chain = chain, .tls = peer->tls};
+    for (size_t i = 0; i < count; i++) {
+        if (!copy_octets(peer->chain[i].data, peer->chain[i].length, &chain[i].data))
+            return false;
+        chain[i].length = peer->chain[i].length;
+        pair->peer.count++;
+    }
+    pair->peer.raw_length = peer->raw_length;
+    return !peer->raw_public_key ||
+           copy_octets(peer->raw_public_key, peer->raw_length, &pair->peer.raw_public_key);
+}
+
+static int make(const struct dane_pair_question *question, bool reuse, struct dane_pair **out)
+{
+    struct dane_pair *pair = calloc(1, sizeof *pair);
+    if (!pair)
+        return BASE_ENOMEM;
+    pair->question = *question;
+    pair->question.local = pair->question.remote = NULL;
+    pair->question.peer = NULL;
+    pair->question.host = question->host ? strdup(question->host) : NULL;
+    pair->question.ca_file = question->ca_file ? strdup(question->ca_file) : NULL;
+    pair->reuse = reuse;
+    struct dane_plan_options options = {.no_sts = true};
+    int status = (question->host && !pair->question.host) ||
+                         (question->ca_file && !pair->question.ca_file) ||
+                         !copy_peer(pair, question->peer)
+                     ? BASE_ENOMEM
+                     : dane_domain_to_ascii(question->remote, pair->remote);
+    if (status == BASE_OK)
+        status =
+            dane_plan_new(DANE_XMPP_SERVER, pair->remote, &options, question->now, &pair->plan);
+    if (status != BASE_OK) {
+        dane_pair_free(pair);
+        return status;
+    }
+    judge(pair);
+    *out = pair;
+    return BASE_OK;
+}
+
+int dane_pair_new(const struct dane_pair_question *question, struct dane_pair **out)
+{
+    return make(question, false, out);
+}
+
+int dane_pair_reuse_new(const struct dane_pair_question *question, struct dane_pair **out)
+{
+    return make(question, true, out);
+}
+
+void dane_pair_free(struct dane_pair *pair)
+{
+    if (!pair)
+        return;
+    for (size_t i = 0; i < pair->peer.count; i++)
+        free((void *)pair->peer.chain[i].data);
+    free((void *)pair->peer.chain);
+    free((void *)pair->peer.raw_public_key);
+    free((void *)pair->question.host);
+    free((void *)pair->question.ca_file);
+    dane_plan_free(pair->plan);
+    free(pair->url);
+    free(pair);
+}
+
+bool dane_pair_next(struct dane_pair *pair, struct dane_pair_ask *out)
+{
+    struct dane_ask ask;
+    if (pair->done)
+        return false;
+    if (pair->url && !pair->url_given) {
+        pair->url_given = true;
+        pair->documents++;
+        *out = (struct dane_pair_ask){
+            .id = POSH_ID + pair->documents, .kind = DANE_PAIR_POSH, .url = pair->url};
+        return true;
+    }
+    if (!dane_plan_next(pair->plan, &ask))
+        return false;
+    *out = (struct dane_pair_ask){
+        .id = ask.id, .kind = DANE_PAIR_LOOKUP, .name = ask.name, .type = ask.type};
+    return true;
+}
+
+int dane_pair_answer(struct dane_pair *pair, uint32_t id, const struct validate_result *result)
+{
+    int status = pair->done ? BASE_EINVAL : dane_plan_answer(pair->plan, id, result);
+    judge(pair);
+    return status;
+}
+
+const struct dane_pair_verdict *dane_pair_result(struct dane_pair *pair)
+{
+    return pair->done ? &pair->verdict : NULL;
+}
