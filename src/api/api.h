@@ -106,7 +106,10 @@ struct api_request {
     unsigned count;              /* ZONES, LOG: at most so many, 1 to API_PAGE_MAX */
     uint8_t zone[DNS_NAME_MAX];  /* wire, lower case */
     uint8_t after[DNS_NAME_MAX]; /* ZONES: begin behind it; wire, lower case */
-    uint8_t name[DNS_NAME_MAX];  /* RECORDS: wire, absolute, at or below the zone */
+    /* ZONES: what a reply said (mark, the run of the process); zones that have changed since */
+    bool has_since;
+    uint64_t since, since_run;
+    uint8_t name[DNS_NAME_MAX]; /* RECORDS: wire, absolute, at or below the zone */
     struct api_create create;
     struct api_change change;
     struct api_reply *reply;

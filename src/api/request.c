@@ -44,7 +44,7 @@ static const struct route routes[] = {
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
 static const char *const parameter_names[API_OPERATIONS][PARAMETERS_MAX] = {
-    [API_ZONES] = {"after", "limit", "state"},
+    [API_ZONES] = {"after", "limit", "state", "since"},
     [API_LOG] = {"count"},
     [API_RECORDS] = {"name", "type", "signed"},
     [API_FILE] = {"signed"},
@@ -296,9 +296,28 @@ static unsigned read_state(struct reading *reading)
                text);
 }
 
+/* A mark is of 16 hex digits that name the run, and 16 of a number. */
+static unsigned read_since(struct reading *reading)
+{
+    const char *text = parameter(reading, "since");
+    unsigned long long run, number;
+    int end = 0;
+    if (text == NULL)
+        return 200;
+    if (strspn(text, "0123456789abcdef") != 32 || strlen(text) != 32 ||
+        sscanf(text, "%16llx%16llx%n", &run, &number, &end) != 2 || end != 32)
+        return bad(reading, "\"%.60s\" is no mark of a reply", text);
+    reading->out->has_since = true;
+    reading->out->since_run = run;
+    reading->out->since = number;
+    return 200;
+}
+
 static unsigned read_zones(struct reading *reading)
 {
     unsigned status = read_count(reading, "limit", 100);
+    if (status == 200)
+        status = read_since(reading);
     if (status == 200)
         status = read_state(reading);
     const char *after = parameter(reading, "after");

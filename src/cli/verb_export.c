@@ -21,7 +21,9 @@ struct export
     const char *directory;
     struct cli_export_state state;
     uint64_t zones, written, removed;
-    bool failed; /* something of this round is to be done again */
+    bool failed;              /* something of this round is to be done again */
+    bool complete;            /* this round sees all zones */
+    char since[64], mark[64]; /* what kenterd calls the moment of the last round, and of this one */
 };
 
 /* "DIR/example.com.zone": what a path cannot hold is percent-encoded; the root is "@". */
@@ -142,19 +144,33 @@ static int write_page(struct export *export, const json_t *zones)
     return error;
 }
 
+/* Takes note of what a page says of the round: its moment, and whether all zones are seen. */
+static void note_page(struct export *export, const json_t *page, bool first)
+{
+    const char *mark = json_string_value(json_object_get(page, "mark"));
+    bool complete = !json_is_false(json_object_get(page, "complete"));
+    if (first) {
+        snprintf(export->mark, sizeof(export->mark), "%s", mark != NULL ? mark : "");
+        export->complete = complete;
+    }
+    export->complete &= complete;
+}
+
 static int write_pages(struct export *export)
 {
     struct cli_call *call = export->call;
     const char *after = NULL;
     for (;;) {
         const char *target =
-            base_arena_printf(&call->arena, "/v1/zones?limit=" PAGE "%s%s",
+            base_arena_printf(&call->arena, "/v1/zones?limit=" PAGE "%s%s%s%s",
+                              export->since[0] != 0 ? "&since=" : "", export->since,
                               after != NULL ? "&after=" : "", after != NULL ? after : "");
         json_t *page = NULL;
         int error = cli_client_ask(export->client, "GET", target, NULL, &page);
         if (error != BASE_OK)
             return error;
         const json_t *zones = json_object_get(page, "zones");
+        note_page(export, page, after == NULL);
         error = write_page(export, zones);
         const char *next = json_string_value(json_object_get(page, "next"));
         after = next != NULL ? cli_encode(call, next) : NULL;
@@ -207,9 +223,14 @@ static int round_of(struct export *export)
     json_decref(status);
     if (error == BASE_OK)
         error = write_pages(export);
+    if (!export->complete)
+        export->zones = export->state.count;
     int first = error;
-    if (error == BASE_OK && ready)
+    if (error == BASE_OK && ready && export->complete)
         first = remove_gone(export);
+    /* The next round asks for what has changed since; after a failure for everything. */
+    bool whole = first == BASE_OK && ready && !export->failed;
+    snprintf(export->since, sizeof(export->since), "%s", whole ? export->mark : "");
     if (export->written + export->removed > 0 || export->state.count != before) {
         error = cli_export_save(export->directory, &export->state);
         if (error == BASE_EIO)

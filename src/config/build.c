@@ -35,6 +35,8 @@ int config_default(struct config **out)
     config->policies = policy;
     config->policy_count = 1;
     config->standard.policy = policy;
+    config_policy_default(&config->unsigned_policy, "unsigned");
+    config->unsigned_policy.signs = false;
     config->data = CONFIG_DATA;
     config->log = (struct base_log){.least = BASE_LOG_INFO, .fd = STDERR_FILENO};
     config->limit = true;

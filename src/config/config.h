@@ -88,7 +88,7 @@ struct config_catalog {
     bool produce; /* lists our zones; else consumed: tells which zones to fetch */
     const struct config_remote *const *primaries; /* consumed: of the catalog and its members */
     size_t primary_count;
-    struct config_template as;      /* of the catalog itself */
+    struct config_template as;      /* of the catalog itself; not signed unless it says so */
     struct config_template members; /* consumed: of its members */
 };
 
@@ -144,7 +144,8 @@ struct config {
     size_t zone_count;
     const struct config_catalog *catalogs;
     size_t catalog_count;
-    struct config_template standard; /* for zones made by the API */
+    struct config_template standard;      /* for zones made by the API */
+    struct config_policy unsigned_policy; /* of catalogs that name none; not among `policies` */
 };
 
 /* Settings at their defaults, no zones. */

@@ -161,11 +161,17 @@ static void put_rule(struct base_buf *buf, const struct config_update_rule *rule
     base_buf_printf(buf, "%s}", rule->grant ? "" : ", deny: true");
 }
 
-static void put_template(struct base_buf *buf, const char *indent, const struct config_template *as)
+static void put_policy(struct base_buf *buf, const char *indent, const struct config_template *as)
 {
     base_buf_printf(buf, "%spolicy: ", indent);
     put_text(buf, as->policy->name);
-    base_buf_printf(buf, "\n%stransfer: ", indent);
+    base_buf_u8(buf, '\n');
+}
+
+/* What a template has but for its policy. */
+static void put_rest(struct base_buf *buf, const char *indent, const struct config_template *as)
+{
+    base_buf_printf(buf, "%stransfer: ", indent);
     put_acl(buf, &as->transfer);
     base_buf_printf(buf, "%snotify: ", indent);
     put_remotes(buf, as->notify, as->notify_count);
@@ -177,6 +183,12 @@ static void put_template(struct base_buf *buf, const char *indent, const struct 
         put_rule(buf, &as->update[i]);
         base_buf_u8(buf, '\n');
     }
+}
+
+static void put_template(struct base_buf *buf, const char *indent, const struct config_template *as)
+{
+    put_policy(buf, indent, as);
+    put_rest(buf, indent, as);
 }
 
 /*
@@ -379,7 +391,9 @@ static void put_catalogs(struct base_buf *buf, const struct config *config)
         base_buf_text(buf, catalog->produce ? ":\n    produce: true\n" : ":\n    primaries: ");
         if (!catalog->produce)
             put_remotes(buf, catalog->primaries, catalog->primary_count);
-        put_template(buf, "    ", &catalog->as);
+        if (catalog->as.policy != &config->unsigned_policy)
+            put_policy(buf, "    ", &catalog->as);
+        put_rest(buf, "    ", &catalog->as);
         if (!catalog->produce) {
             base_buf_text(buf, "    members:\n");
             put_template(buf, "      ", &catalog->members);

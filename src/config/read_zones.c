@@ -437,6 +437,7 @@ static void read_catalog(struct config_reading *reading, const struct base_yaml 
     *catalog = (struct config_catalog){.as = config->standard, .members = config->standard};
     catalog->members.update = NULL;
     catalog->members.update_count = 0;
+    catalog->as.policy = &config->unsigned_policy; /* whoever wants it signed names a policy */
     const struct config_part parts[] = {{&config_section_catalog, catalog},
                                         {&config_section_template, &catalog->as}};
     if (!config_name(node->key, catalog->name))

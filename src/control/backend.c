@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,9 +92,18 @@ json_t *control_zone_object(const struct control_zone *zone, base_time now)
         gravest_message(zone));
 }
 
+/* Which zones are told to one who knew all of them at a moment: true, only those that have changed.
+ * Of another run nothing is known, and zones that have gone cannot be listed. */
+static bool knows_rest(const struct control *control, const struct api_request *request)
+{
+    return request->has_since && request->since_run == control->run &&
+           request->since <= control->change && control->loss <= request->since;
+}
+
 static void serve_zones(struct control *control, const struct api_request *request)
 {
     const struct control_table *table = &control->table;
+    bool partly = knows_rest(control, request);
     base_time now = base_clock_now();
     json_t *list = json_array();
     size_t at = 0;
@@ -108,16 +118,24 @@ static void serve_zones(struct control *control, const struct api_request *reque
         }
         at = low;
     }
+    if (partly && request->since == control->change)
+        at = table->count; /* nothing has changed */
     const struct control_zone *last = NULL;
     for (; at < table->count && json_array_size(list) < request->count; at++) {
         const struct control_zone *zone = table->zones[at];
         if (request->state != API_STATE_ANY && control_zone_state(zone, now) != request->state)
             continue;
+        if (partly && zone->change <= request->since)
+            continue;
         json_array_append_new(list, control_zone_object(zone, now));
         last = zone;
     }
     json_t *next = at < table->count && last != NULL ? api_name(last->name) : json_null();
-    api_reply_json(request->reply, 200, json_pack("{s:o,s:o}", "zones", list, "next", next));
+    char mark[33];
+    snprintf(mark, sizeof(mark), "%016" PRIx64 "%016" PRIx64, control->run, control->change);
+    api_reply_json(request->reply, 200,
+                   json_pack("{s:o,s:o,s:s,s:b}", "zones", list, "next", next, "mark", mark,
+                             "complete", !partly));
 }
 
 static void serve_zone(struct control *control, const struct api_request *request)

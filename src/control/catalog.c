@@ -6,6 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool control_is_catalog(const struct control_zone *zone)
+{
+    const struct config *config = zone->control->config;
+    for (size_t i = 0; i < config->catalog_count; i++) {
+        if (dns_name_equal(config->catalogs[i].name, zone->name))
+            return true;
+    }
+    return false;
+}
+
 /* --- followed --- */
 
 struct reading {

@@ -758,6 +758,7 @@ int control_run(const struct control_options *options)
     control.urgent_last = &control.urgent;
     pthread_mutex_init(&control.keys_lock, NULL);
     control.message = malloc(PROCESS_MESSAGE_MAX);
+    control.run = base_clock_monotonic() ^ (uint64_t)base_clock_now() << 32;
     int code;
     base_findings_init(&control.damage, 20);
     if (control.message != NULL && start(&control) == BASE_OK)

@@ -200,6 +200,7 @@ struct control_zone {
     struct control_zone *urgent_next;
     bool exporting; /* the signed file is to be written */
     base_time exported_at;
+    uint64_t change; /* control.change when its version last changed */
     bool conflict_told;
     unsigned failures;
     bool refused;                   /* the last version that was made from the source */
@@ -286,8 +287,9 @@ struct control_job {
     struct zone *made;               /* content that we made (a produced catalog); owned */
     struct control_fetched *fetched; /* owned */
     struct control_change *changes;  /* owned */
-    bool of_fetch, of_difference;    /* made from what a primary gave; of an IXFR */
-    bool use_published;              /* content is what is published */
+    bool is_catalog; /* a list for machines: what is said of zones for people does not hold */
+    bool of_fetch, of_difference; /* made from what a primary gave; of an IXFR */
+    bool use_published;           /* content is what is published */
     bool begin;        /* EDITS: nothing is in the registry yet, `file` is what it begins with */
     bool serial_known; /* published before: the new one must be greater */
     bool source_was_known;
@@ -429,6 +431,9 @@ struct control {
     bool sources_moved;           /* a zone lost its source, and may have another */
     struct control_place *places; /* by directory */
     bool accept_removal;          /* an empty directory is meant: asked for by reload */
+    uint64_t run;                 /* tells this run of the process from others */
+    uint64_t change;              /* counts new versions, and zones that come and go */
+    uint64_t loss;                /* its value when a zone last went */
     bool members_changed;         /* produced catalogs are to be made anew */
     base_time members_due;
     uv_loop_t loop;
@@ -530,6 +535,7 @@ void control_checked_start(struct control *control, const struct control_zone *z
 void control_primary_done(struct control_zone *zone, struct control_job *job);
 void control_notify_secondaries(struct control_zone *zone, const struct control_job *job);
 /* catalog.c */
+bool control_is_catalog(const struct control_zone *zone);
 void control_catalog_published(struct control_zone *zone);
 void control_members_changed(struct control *control);
 /* Reads all catalogs again: a zone that had another source may be a member now. */

@@ -64,6 +64,7 @@ static void expire_zone(struct control_zone *zone, base_time now)
                 name);
     zone->expired = true;
     zone->published = false;
+    zone->change = ++zone->control->change;
     zone->source_known = false;
     zone->due = 0;
     zone->next_resign = zone->earliest_expiry = 0;

@@ -406,7 +406,10 @@ static void log_outcome(struct control *control, const struct control_job *job)
         if (!own)
             base_log_finding(control->log, base_clock_now(), &job->findings.items[i]);
     }
-    if (job->keys_made > 0) {
+    if (job->keys_made > 0 && job->is_catalog) {
+        CONTROL_LOG(control, INFO, "%s: made %zu new key%s", name, job->keys_made,
+                    job->keys_made == 1 ? "" : "s");
+    } else if (job->keys_made > 0) {
         char *keys = control_zone_path(control->keys_directory, job->name, "");
         CONTROL_LOG(control, INFO,
                     "%s: made %zu new key%s; for the parent: kenter key ds %s --keys %s", name,
@@ -450,6 +453,7 @@ static void note_published(struct control_zone *zone, const struct control_job *
     zone->records = job->records;
     if (job->outcome == CONTROL_PUBLISHED) {
         zone->published_at = job->now;
+        zone->change = ++control->change;
         control->published_total++;
         control->signatures_total += job->signatures_made;
     }
@@ -666,7 +670,7 @@ void control_zone_retire(struct control_zone *zone)
     char name[DNS_NAME_TEXT];
     dns_name_text(name, zone->name);
     control_export_retire(control, zone->name);
-    if (zone->published && zone->is_signed)
+    if (zone->published && zone->is_signed && !control_is_catalog(zone))
         CONTROL_LOG(control, WARNING,
                     "%s: its %s is gone. If the parent still has a DS, have it removed before the "
                     "name servers forget the zone",

@@ -59,6 +59,7 @@ struct control_zone *control_table_add(struct control *control, const uint8_t *n
     if (zone == NULL)
         return NULL;
     zone->control = control;
+    zone->change = ++control->change;
     zone->changes_last = &zone->changes;
     dns_name_lower(zone->name, name);
     memmove((void *)&table->zones[at + 1], (void *)&table->zones[at],
@@ -92,6 +93,7 @@ void control_table_remove(struct control *control, struct control_zone *zone)
     size_t at = place_of(table, zone->name, &there);
     if (there) {
         table->count--;
+        control->loss = ++control->change;
         memmove((void *)&table->zones[at], (void *)&table->zones[at + 1],
                 (table->count - at) * sizeof(struct control_zone *));
     }

@@ -24,6 +24,7 @@ struct control_job *control_job_new(struct control_zone *zone)
     job->source = zone->source;
     job->policy = zone->as->policy;
     job->template = zone->template;
+    job->is_catalog = control_is_catalog(zone);
     job->serial_known = zone->published || zone->serial_known;
     job->serial_before = zone->serial;
     job->edition = zone->edition;
@@ -226,7 +227,7 @@ static int load_content(struct control_job *job, struct zone **out)
     struct zone_check_options options = {.threads = job->threads,
                                          .refresh_margin =
                                              job->policy->signs ? job->policy->sign.refresh : 0};
-    if (error == BASE_OK && !base_findings_bad(&job->findings))
+    if (error == BASE_OK && !base_findings_bad(&job->findings) && !job->is_catalog)
         error = zone_check(zone, &options, &job->findings);
     if (error == BASE_OK && base_findings_bad(&job->findings))
         error = BASE_EREFUSED;
@@ -325,7 +326,8 @@ static int stop_at_first(void *context, enum zone_change change, const uint8_t *
 
 static bool is_published(const struct control_job *job, const struct zone *version)
 {
-    struct zone_diff_options options = {0};
+    /* What we made has the serial of the moment. */
+    struct zone_diff_options options = {.ignore_serial = job->made != NULL};
     return job->previous != NULL &&
            zone_diff(job->previous, version, &options, stop_at_first, NULL) == BASE_OK;
 }
@@ -363,7 +365,7 @@ bool control_whole_publish(struct control_job *job, struct control_worker *worke
             report_failure(job, job->file, error);
         job->outcome = error == BASE_EREFUSED ? CONTROL_REFUSED : CONTROL_FAILED;
     } else if (!job->replace && !job->from_export && is_published(job, version)) {
-        control_job_describe(job, version);
+        control_job_describe(job, job->previous);
         job->outcome = CONTROL_CURRENT;
     } else if (job->is_signed && !passes_gate(job, version)) {
         job->outcome = CONTROL_REFUSED;

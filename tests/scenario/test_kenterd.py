@@ -229,6 +229,47 @@ def test_metrics_are_told_once(place):
     assert not [name for name in families if name not in said and not name.startswith(groups)]
 
 
+def test_only_what_changed_is_listed(place):
+    """Who follows many zones asks for what has changed, and hears when zones have gone or all may be different."""
+    daemon = Daemon(place)
+
+    def since(mark=None):
+        return ask(daemon.data / "kenter.sock", "GET", "/v1/zones" + (f"?since={mark}" if mark else "")).json
+
+    def names(reply):
+        return [zone["zone"] for zone in reply["zones"]]
+
+    try:
+        daemon.wait_log("published serial", 2)
+        first = since()
+        assert len(names(first)) == 2 and first["complete"]
+        assert since(first["mark"]) == {"zones": [], "next": None, "mark": first["mark"], "complete": False}
+        write_zone(place, "a.example", last=81, serial=2)
+        daemon.wait_log("published serial", 3)
+        second = since(first["mark"])
+        assert names(second) == ["a.example."] and not second["complete"]
+        write_zone(place, "c.example", last=82)
+        daemon.wait_log("c.example.: published serial")
+        assert names(since(second["mark"])) == ["c.example."]
+        assert names(since(first["mark"])) == ["a.example.", "c.example."]
+        (place / "zones/b.example.zone").unlink()
+        daemon.wait_log("is not served any more")
+        third = since(first["mark"])
+        assert names(third) == ["a.example.", "c.example."] and third["complete"]
+        assert not since(third["mark"])["complete"]
+    finally:
+        assert daemon.end() == 0
+    daemon = Daemon(place)
+    try:
+        deadline = time.monotonic() + 20
+        while "first expiry" not in (told := kenter(daemon, "status").stdout) or "still starting" in told:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert since(third["mark"])["complete"]
+    finally:
+        assert daemon.end() == 0
+
+
 def test_backup_and_restore_of_the_registry(place):
     """As docs/operate.md tells it: a copy while it runs, damage, the copy in its place."""
     copy = place / "backup.db"

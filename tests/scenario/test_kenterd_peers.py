@@ -163,6 +163,9 @@ def test_catalog_for_secondaries(tmp_path, kind):
     kenterd.put("d.example", text_of(1, 83))
     server.wait_answer("www.d.example", "A", "192.0.2.83")
     assert "catalog.test" in kenterd.kenter("zones")
+    # It is a list for machines: nobody signs it, makes keys for it or speaks of a DS.
+    assert " RRSIG " not in kenterd.zone("catalog.test").to_text()
+    assert not list((tmp_path / "data" / "keys").glob("*catalog*"))
 
 
 # --- primaries ---

@@ -241,9 +241,10 @@ static void reply_zones(struct server *server, const struct api_request *request
         json_array_append_new(list, zone_object(zone));
         last = zone->name;
     }
-    api_reply_json(
-        request->reply, 200,
-        json_pack("{s:o, s:o}", "zones", list, "next", next != NULL ? next : json_null()));
+    api_reply_json(request->reply, 200,
+                   json_pack("{s:o, s:o, s:s, s:b}", "zones", list, "next",
+                             next != NULL ? next : json_null(), "mark",
+                             "000000000000000100000000000000ff", "complete", 1));
 }
 
 static void reply_status(struct server *server, const struct api_request *request)

@@ -159,6 +159,16 @@ static void test_parameters(void **state)
     assert_int_equal(result.request.count, 100);
     assert_int_equal(result.request.state, API_STATE_ANY);
     done(&result);
+    assert_false(result.request.has_since);
+    result = ask("GET", "/v1/zones?since=000000000000000f00000000000000ff&after=b.test", NULL);
+    assert_true(result.request.has_since && result.request.has_after);
+    assert_int_equal(result.request.since_run, 15);
+    assert_int_equal(result.request.since, 255);
+    done(&result);
+    expect(400, "GET", "/v1/zones?since=", NULL);
+    expect(400, "GET", "/v1/zones?since=12", NULL);
+    expect(400, "GET", "/v1/zones?since=000000000000000f00000000000000fG", NULL);
+    expect(400, "GET", "/v1/zones?since=000000000000000f00000000000000ff0", NULL);
     expect(400, "GET", "/v1/zones?limit=0", NULL);
     expect(400, "GET", "/v1/zones?limit=1001", NULL);
     expect(400, "GET", "/v1/zones?limit=1&limit=1", NULL);

@@ -176,6 +176,8 @@ static void assert_zones(const struct config *config)
     assert_int_equal(config->catalog_count, 2);
     assert_true(config->catalogs[0].produce);
     assert_int_equal(config->catalogs[0].as.notify_count, 1);
+    assert_false(config->catalogs[0].as.policy->signs); /* the policy of the others is not its */
+    assert_ptr_equal(config->catalogs[1].as.policy, config_policy_find(config, "raw"));
     assert_string_equal(config->catalogs[1].members.policy->name, "raw");
     assert_int_equal(config->catalogs[1].members.transfer.count, 1);
 }
