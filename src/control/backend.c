@@ -239,7 +239,7 @@ static int store_zone(struct control *control, const struct api_request *request
             registry_abort(control->registry);
     }
     if (error == BASE_OK)
-        error = control_zone_of_api(control, &made);
+        error = control_zone_of_api(control, &made, false);
     free(detail);
     return error;
 }

@@ -9,6 +9,7 @@
  *   change.c     a job that makes a version from a change of the published one
  *   resign.c     a job that makes signatures anew, a few names at a time
  *   keys.c       the keys that a job signs with
+ *   known.c      what an earlier run has left of zones
  *   writer.c     commits: registry first, then image, many zones at once
  *   directory.c  zones of directories
  *   files.c      zones of single files
@@ -193,6 +194,7 @@ struct control_zone {
     bool busy;      /* a job runs */
     bool gone;      /* is to be forgotten */
     bool seen;      /* by the look that is under way */
+    bool unread;    /* what an earlier run has left of it is not known yet */
     bool last_good; /* the source is unusable */
     bool stale;     /* what is published may not be what the source says: read it when due */
     bool listed;    /* in the list of what is due */
@@ -599,10 +601,14 @@ void control_look_at_image(struct control *control);
 void control_image_damaged(struct control *control);
 void control_zone_source_seen(struct control_zone *zone);
 void control_zone_stamp(const struct control_zone *zone, char out[80]);
-int control_zone_of_api(struct control *control, const struct registry_zone *known);
+/* A zone that the API made; `is_row`: `known` is all that the registry has of it. */
+int control_zone_of_api(struct control *control, const struct registry_zone *known, bool is_row);
 void control_api_kick(struct control *control);
-/* What the image has of a zone into the table's entry. */
-void control_zone_as_published(struct control_zone *zone);
+/* known.c: what image and registry have of a zone into the table's entry; `known` is the registry's
+ * row of it, NULL: it is looked up. */
+void control_zone_as_published(struct control_zone *zone, const struct registry_zone *known);
+/* The same for all that are `unread`, which may be many. */
+void control_zones_as_published(struct control *control);
 void control_zone_template(struct control_zone *zone, const struct config_template *as,
                            enum config_place place, const void *name);
 int control_empty_zone(const uint8_t *apex, struct zone **out);

@@ -128,7 +128,7 @@ static struct control_zone *add(struct house *house, const char *name, enum conf
     zone->source = (uint8_t)source;
     zone->as = &house->as;
     zone->template = TEMPLATE;
-    control_zone_as_published(zone);
+    control_zone_as_published(zone, NULL);
     return zone;
 }
 
