@@ -214,10 +214,9 @@ struct control_zone {
     unsigned refusals;      /* told in the log since then */
     size_t solo;            /* so many changes are taken one by one */
     /* what stands against it */
-    json_t *problem_parts[CONTROL_PROBLEM_PARTS]; /* arrays of findings, or NULL */
-    char *problem;                                /* all of them as one array; NULL: none */
-    unsigned problems;
-    uint8_t name[]; /* wire, lower case */
+    char *problem_parts[CONTROL_PROBLEM_PARTS];               /* see problem.c; NULL: nothing */
+    unsigned problem_counts[CONTROL_PROBLEM_PARTS], problems; /* findings of each, of all */
+    uint8_t name[];                                           /* wire, lower case */
 };
 
 struct control_table {
@@ -514,6 +513,9 @@ void control_log_event(struct control *control, const uint8_t *zone, const char 
 /* What one of them has found now; NULL, or nothing but information: nothing stands against it. */
 void control_zone_set_problem(struct control_zone *zone, enum control_problem part,
                               const struct base_findings *findings);
+/* All of it as the API shows findings: a new array. */
+json_t *control_zone_problems(const struct control_zone *zone);
+void control_zone_free_problems(struct control_zone *zone);
 /* What an earlier run has written down. */
 void control_zone_known_problem(struct control_zone *zone, const char *text);
 
