@@ -51,10 +51,16 @@ static json_t *source_object(const struct control_zone *zone)
                      file, "primaries", primaries);
 }
 
+static json_t *problem_list(const struct control_zone *zone)
+{
+    json_t *list = zone->problem != NULL ? json_loads(zone->problem, 0, NULL) : NULL;
+    return list != NULL ? list : json_array();
+}
+
 /* What the gravest of its findings says. */
 static json_t *gravest_message(const struct control_zone *zone)
 {
-    json_t *list = control_zone_problems(zone), *finding, *found = json_array_get(list, 0);
+    json_t *list = problem_list(zone), *finding, *found = json_array_get(list, 0);
     size_t i;
     json_array_foreach(list, i, finding)
     {
@@ -233,7 +239,7 @@ static int store_zone(struct control *control, const struct api_request *request
             registry_abort(control->registry);
     }
     if (error == BASE_OK)
-        error = control_zone_of_api(control, &made, false);
+        error = control_zone_of_api(control, &made);
     free(detail);
     return error;
 }
@@ -349,9 +355,9 @@ void control_waiters_done(struct control_zone *zone)
     while (zone->waiters != NULL) {
         struct control_waiter *waiter = zone->waiters;
         zone->waiters = waiter->next;
-        api_reply_json(waiter->reply, 200,
-                       json_pack("{s:i,s:b,s:o}", "zones", 1, "done", 1, "findings",
-                                 control_zone_problems(zone)));
+        api_reply_json(
+            waiter->reply, 200,
+            json_pack("{s:i,s:b,s:o}", "zones", 1, "done", 1, "findings", problem_list(zone)));
         control_api_kick(zone->control);
         free(waiter);
     }
@@ -426,7 +432,7 @@ static void serve_why(struct control *control, const struct api_request *request
                    json_pack("{s:o,s:s,s:s,s:o}", "zone", api_name(zone->name), "state",
                              api_state_name(state), "because",
                              because(zone, state, now, text, sizeof(text)), "findings",
-                             control_zone_problems(zone)));
+                             problem_list(zone)));
 }
 
 static int add_event(void *context, const struct registry_event *event)

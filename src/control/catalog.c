@@ -74,26 +74,11 @@ static void add_member(struct control *control, size_t index, const uint8_t *nam
     zone->origin = CONTROL_OF_CATALOG;
     zone->source = CONFIG_PRIMARY;
     zone->place = (uint16_t)index;
-    zone->seen = zone->unread = true;
+    zone->seen = true;
     control_zone_template(zone, &catalog->members, CONFIG_MEMBERS, catalog->name);
     control_zone_servers(zone, catalog->primaries, catalog->primary_count);
-}
-
-/* Members that are new: what an earlier run has left of them, then what their primaries have.
- * (Those that memory is short for are asked when all zones of primaries are looked at.) */
-static void begin_members(struct control *control, const struct source_catalog *catalog)
-{
-    size_t count = 0;
-    struct control_zone **zones = calloc(catalog->count + 1, sizeof(struct control_zone *));
-    for (size_t i = 0; zones != NULL && i < catalog->count; i++) {
-        struct control_zone *zone = control_table_find(&control->table, catalog->members[i].zone);
-        if (zone != NULL && zone->unread)
-            zones[count++] = zone;
-    }
-    control_zones_as_published(control);
-    for (size_t i = 0; i < count; i++)
-        control_refresh(zones[i]);
-    free((void *)zones);
+    control_zone_as_published(zone);
+    control_refresh(zone);
 }
 
 static void follow(struct control *control, size_t index, const struct source_catalog *catalog)
@@ -102,7 +87,6 @@ static void follow(struct control *control, size_t index, const struct source_ca
         control->table.zones[i]->seen = false;
     for (size_t i = 0; i < catalog->count; i++)
         add_member(control, index, catalog->members[i].zone);
-    begin_members(control, catalog);
     for (size_t i = control->table.count; i > 0; i--) {
         struct control_zone *zone = control->table.zones[i - 1];
         if (is_member_of(zone, index) && !zone->seen)
@@ -242,7 +226,7 @@ int control_catalogs_start(struct control *control)
         control_zone_template(zone, &catalog->as, CONFIG_CATALOG, catalog->name);
         if (!catalog->produce)
             control_zone_servers(zone, catalog->primaries, catalog->primary_count);
-        control_zone_as_published(zone, NULL);
+        control_zone_as_published(zone);
         if (!catalog->produce && zone->published) {
             control->members_known[i] = false;
             start_reading(control, i);

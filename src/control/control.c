@@ -78,6 +78,152 @@ void control_zone_template(struct control_zone *zone, const struct config_templa
     zone->template = config_template_number(place, name);
 }
 
+/* --- what an earlier run has left --- */
+
+struct retemplate {
+    struct control_task task;
+    struct control *control;
+    uint64_t template;
+    uint8_t name[DNS_NAME_MAX];
+};
+
+static int set_template(struct control_task *task)
+{
+    struct retemplate *work = (struct retemplate *)task;
+    int error = image_set_template(work->control->image, work->name, work->template);
+    return error == BASE_ENOENT ? BASE_OK : error;
+}
+
+static void template_set(struct control_task *task)
+{
+    free(task);
+}
+
+/* The settings may have changed since the zone was published. */
+static void note_template(struct control_zone *zone, uint64_t known)
+{
+    if (known == zone->template)
+        return;
+    struct retemplate *work = calloc(1, sizeof(*work));
+    if (work == NULL)
+        return;
+    work->task.store = set_template;
+    work->task.done = template_set;
+    work->control = zone->control;
+    work->template = zone->template;
+    memcpy(work->name, zone->name, dns_name_length(zone->name));
+    control_pool_write(zone->control, &work->task);
+}
+
+static void take_image(struct control_zone *zone)
+{
+    struct control *control = zone->control;
+    struct image_zone held;
+    if (control->start_reader == NULL &&
+        image_reader_open(control->image, &control->start_reader) != BASE_OK)
+        return;
+    if (image_reader_renew(control->start_reader) != BASE_OK ||
+        image_zone_get(control->start_reader, zone->name, &held) != BASE_OK) {
+        image_reader_release(control->start_reader);
+        return;
+    }
+    zone->in_image = true;
+    zone->published = true;
+    zone->serial = held.serial;
+    zone->names = held.nodes;
+    zone->records = held.records;
+    zone->published_at = held.published;
+    zone->next_resign = zone->due = held.next_resign;
+    zone->earliest_expiry = held.earliest_expiry;
+    zone->is_signed = held.denial != IMAGE_UNSIGNED;
+    note_template(zone, held.template);
+    image_reader_release(control->start_reader);
+}
+
+/* The registry was written, and then the image was not: what is noted of the source was never
+ * published. */
+static void make_again(struct control_zone *zone)
+{
+    zone->stamp[0] = '\0';
+    zone->stale = zone->source == CONFIG_EDITS;
+    zone->source_known = false; /* a primary gives the whole zone again */
+    zone->refresh_again = true;
+}
+
+/* A zone in the registry that the image does not have was published before: its serial counts. */
+static void take_registry(struct control_zone *zone)
+{
+    struct base_arena arena;
+    struct registry_zone known;
+    base_arena_init(&arena, 1u << 24);
+    if (registry_zone_get(zone->control->registry, zone->name, &arena, &known) == BASE_OK) {
+        bool behind = zone->in_image && known.published &&
+                      (known.serial != zone->serial || known.published_at != zone->published_at);
+        if (known.published && !zone->in_image)
+            zone->serial = known.serial;
+        zone->serial_known = known.published;
+        zone->source_serial = known.source_serial;
+        zone->source_known = known.source_known && zone->in_image;
+        zone->edition = known.edition;
+        zone->published_edition = known.published_edition;
+        zone->checked_at = known.checked_at;
+        zone->expires_at = known.expires_at;
+        snprintf(zone->stamp, sizeof(zone->stamp), "%s", known.stamp);
+        if (behind)
+            make_again(zone);
+        if (known.problem != NULL)
+            control_zone_known_problem(zone, known.problem);
+    }
+    base_arena_free(&arena);
+}
+
+/* Is its file not older than what is published? */
+static bool is_exported(const struct control_zone *zone)
+{
+    if (zone->control->signed_directory == NULL)
+        return true;
+    char *path = control_zone_path(zone->control->signed_directory, zone->name, ".zone");
+    struct stat status;
+    bool good =
+        path != NULL && stat(path, &status) == 0 && status.st_mtim.tv_sec >= zone->published_at;
+    free(path);
+    return good;
+}
+
+/* The settings may ask for other signatures than those that are published, or for none. */
+static void follow_policy(struct control_zone *zone)
+{
+    char stamp[80];
+    control_zone_stamp(zone, stamp);
+    if (strcmp(stamp, zone->stamp) == 0)
+        return;
+    if (zone->source == CONFIG_PRIMARY && zone->origin != CONTROL_OF_PRODUCED &&
+        !zone->as->policy->signs) {
+        /* What came unsigned has our signatures now: it has to come again. */
+        zone->whole_transfer = zone->refresh_again = true;
+        zone->source_known = false;
+    } else {
+        zone->changed = true;
+    }
+}
+
+void control_zone_as_published(struct control_zone *zone)
+{
+    take_image(zone);
+    take_registry(zone);
+    if (zone->source == CONFIG_EDITS && zone->edition != zone->published_edition)
+        zone->stale = true;
+    zone->exporting = zone->published && !is_exported(zone);
+    if (zone->exporting)
+        zone->due = base_clock_now();
+    if (zone->source == CONFIG_EDITS && zone->stale)
+        zone->changed = true;
+    if (zone->source == CONFIG_EDITS && !zone->published)
+        zone->changed = zone->file != NULL || zone->edition > 0;
+    if (zone->source != CONFIG_FILE && zone->published)
+        follow_policy(zone);
+}
+
 /* --- zones of the configuration and of the API --- */
 
 static void add_config_zone(struct control *control, const struct config_zone *at)
@@ -92,7 +238,7 @@ static void add_config_zone(struct control *control, const struct config_zone *a
         zone->file = strdup(at->file);
     if (at->source == CONFIG_PRIMARY)
         control_zone_servers(zone, at->primaries, at->primary_count);
-    control_zone_as_published(zone, NULL);
+    control_zone_as_published(zone);
 }
 
 /* The file of a zone that the configuration names alone. */
@@ -139,7 +285,7 @@ static int add_api_zone(void *context, const struct registry_zone *known)
     struct control *control = context;
     if (!known->made)
         return BASE_OK;
-    int error = control_zone_of_api(control, known, true);
+    int error = control_zone_of_api(control, known);
     if (error == BASE_EEXIST) {
         char name[DNS_NAME_TEXT];
         CONTROL_LOG(
@@ -163,7 +309,7 @@ static void take_policy(struct control_zone *zone, const char *name)
     zone->as = &zone->own_template;
 }
 
-int control_zone_of_api(struct control *control, const struct registry_zone *known, bool is_row)
+int control_zone_of_api(struct control *control, const struct registry_zone *known)
 {
     const struct config *config = control->config;
     struct control_zone *zone = control_table_add(control, known->name);
@@ -199,7 +345,7 @@ int control_zone_of_api(struct control *control, const struct registry_zone *kno
     if (zone->source == CONFIG_PRIMARY)
         control_zone_servers(zone, remotes, count);
     json_decref(detail);
-    control_zone_as_published(zone, is_row ? known : NULL);
+    control_zone_as_published(zone);
     return BASE_OK;
 }
 

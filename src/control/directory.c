@@ -47,19 +47,21 @@ static void follow(struct control_zone *zone, const struct source_file *file)
     control_zone_source_seen(zone);
 }
 
-static void add_zone(struct control *control, size_t index, const struct source_file *file)
+static struct control_zone *add_zone(struct control *control, size_t index,
+                                     const struct source_file *file)
 {
     const struct config_directory *directory = &control->config->directories[index];
     struct control_zone *zone = NULL;
     if (!control_removal_pending(control, file->zone)) /* else there is another look after it */
         zone = control_table_add(control, file->zone);
     if (zone == NULL)
-        return;
+        return NULL;
     zone->origin = CONTROL_OF_DIRECTORY;
     zone->source = CONFIG_FILE;
     zone->place = (uint16_t)index;
     control_zone_template(zone, &directory->as, CONFIG_DIRECTORY, directory->path);
-    zone->unread = true;
+    control_zone_as_published(zone);
+    return zone;
 }
 
 static bool is_of(const struct control_zone *zone, size_t index)
@@ -105,13 +107,9 @@ static void merge(struct look *look)
         control->table.zones[i]->seen = false;
     for (size_t i = 0; i < look->directory.count; i++) {
         const struct source_file *file = &look->directory.files[i];
-        if (control_table_find(&control->table, file->zone) == NULL)
-            add_zone(control, look->index, file);
-    }
-    control_zones_as_published(control);
-    for (size_t i = 0; i < look->directory.count; i++) {
-        const struct source_file *file = &look->directory.files[i];
         struct control_zone *zone = control_table_find(&control->table, file->zone);
+        if (zone == NULL)
+            zone = add_zone(control, look->index, file);
         if (zone == NULL)
             continue;
         if (is_of(zone, look->index)) {

@@ -9,7 +9,6 @@
  *   change.c     a job that makes a version from a change of the published one
  *   resign.c     a job that makes signatures anew, a few names at a time
  *   keys.c       the keys that a job signs with
- *   known.c      what an earlier run has left of zones
  *   writer.c     commits: registry first, then image, many zones at once
  *   directory.c  zones of directories
  *   files.c      zones of single files
@@ -194,7 +193,6 @@ struct control_zone {
     bool busy;      /* a job runs */
     bool gone;      /* is to be forgotten */
     bool seen;      /* by the look that is under way */
-    bool unread;    /* what an earlier run has left of it is not known yet */
     bool last_good; /* the source is unusable */
     bool stale;     /* what is published may not be what the source says: read it when due */
     bool listed;    /* in the list of what is due */
@@ -214,9 +212,10 @@ struct control_zone {
     unsigned refusals;      /* told in the log since then */
     size_t solo;            /* so many changes are taken one by one */
     /* what stands against it */
-    char *problem_parts[CONTROL_PROBLEM_PARTS];               /* see problem.c; NULL: nothing */
-    unsigned problem_counts[CONTROL_PROBLEM_PARTS], problems; /* findings of each, of all */
-    uint8_t name[];                                           /* wire, lower case */
+    json_t *problem_parts[CONTROL_PROBLEM_PARTS]; /* arrays of findings, or NULL */
+    char *problem;                                /* all of them as one array; NULL: none */
+    unsigned problems;
+    uint8_t name[]; /* wire, lower case */
 };
 
 struct control_table {
@@ -513,9 +512,6 @@ void control_log_event(struct control *control, const uint8_t *zone, const char 
 /* What one of them has found now; NULL, or nothing but information: nothing stands against it. */
 void control_zone_set_problem(struct control_zone *zone, enum control_problem part,
                               const struct base_findings *findings);
-/* All of it as the API shows findings: a new array. */
-json_t *control_zone_problems(const struct control_zone *zone);
-void control_zone_free_problems(struct control_zone *zone);
 /* What an earlier run has written down. */
 void control_zone_known_problem(struct control_zone *zone, const char *text);
 
@@ -603,14 +599,10 @@ void control_look_at_image(struct control *control);
 void control_image_damaged(struct control *control);
 void control_zone_source_seen(struct control_zone *zone);
 void control_zone_stamp(const struct control_zone *zone, char out[80]);
-/* A zone that the API made; `is_row`: `known` is all that the registry has of it. */
-int control_zone_of_api(struct control *control, const struct registry_zone *known, bool is_row);
+int control_zone_of_api(struct control *control, const struct registry_zone *known);
 void control_api_kick(struct control *control);
-/* known.c: what image and registry have of a zone into the table's entry; `known` is the registry's
- * row of it, NULL: it is looked up. */
-void control_zone_as_published(struct control_zone *zone, const struct registry_zone *known);
-/* The same for all that are `unread`, which may be many. */
-void control_zones_as_published(struct control *control);
+/* What the image has of a zone into the table's entry. */
+void control_zone_as_published(struct control_zone *zone);
 void control_zone_template(struct control_zone *zone, const struct config_template *as,
                            enum config_place place, const void *name);
 int control_empty_zone(const uint8_t *apex, struct zone **out);

@@ -7,7 +7,7 @@
 #include <time.h>
 
 /* How long a commit waits for more zones, and for how many. */
-#define GATHER_NS    100000000
+#define GATHER_NS    20000000
 #define GATHER_TASKS 256
 
 static void put(struct control_queue *queue, struct control_task *task)

@@ -80,7 +80,9 @@ static void free_zone(struct control_zone *zone)
     control_fetched_free(zone->fetched);
     free(zone->file);
     free(zone->servers);
-    control_zone_free_problems(zone);
+    for (size_t i = 0; i < CONTROL_PROBLEM_PARTS; i++)
+        json_decref(zone->problem_parts[i]);
+    free(zone->problem);
     free(zone);
 }
 

@@ -49,7 +49,7 @@ struct registry_zone {
     char stamp[80]; /* what source and policy were when it was published; "": not known */
     base_time published_at, checked_at; /* of primaries: last successful refresh */
     base_time expires_at;               /* primaries; 0: not */
-    const char *problem;                /* JSON array of findings; NULL: none */
+    const char *problem;                /* JSON array of findings, as the API shows; NULL: none */
 };
 
 /* Visits all zones in canonical order; texts hold during the call, which must not use the

@@ -35,7 +35,7 @@ struct resolve_transport {
     void (*cancel)(void *context, struct resolve_ticket *ticket); /* no reply after this */
     void *context;
 };
-/* Once for each ticket. The packet is copied. */
+/* Once for each ticket, in the context's thread; at any time. The packet is copied. */
 void resolve_reply(struct resolve_ticket *ticket, const struct validate_reply *reply);
 
 enum resolve_from {
@@ -49,7 +49,9 @@ enum resolve_from {
 struct resolve_options {
     enum resolve_from from;
     /* "192.0.2.1", "192.0.2.1@5353", "tcp://…", "tls://dns.example.net", "tls://192.0.2.1#name",
-     * "https://dns.example.net/dns-query"; tried in turn. */
+     * "https://dns.example.net/dns-query", "https://192.0.2.1/dns-query#name"; the fastest that
+     * answer first. A name without an address is looked up when the context is made, by the system
+     * and blocking; over TLS the server proves who it is in any case. At most 16. */
     const char *const *servers;
     size_t server_count;
     const char *tls_ca;      /* PEM file for tls:// and https://; NULL: the system's */
@@ -62,7 +64,11 @@ struct resolve_options {
     size_t cache_octets;              /* results and keys; 0: 4 MiB; SIZE_MAX: no cache */
     unsigned timeout_ms;              /* of a whole look-up; 0: 10 000 */
     unsigned try_ms;                  /* of one try with one server; 0: 1500 */
+    unsigned tries;                   /* with each server; 0: 2 */
+    unsigned most_lookups;            /* under way at once; 0: 1024 */
+    unsigned most_sockets;            /* open at once; 0: 128 */
     bool random_case; /* 0x20 in queries over UDP; an answer that breaks it is not taken */
+    bool signal_tags; /* queries for the keys of an anchor tell its key tags (RFC 8145) */
     struct resolve_recording *recording; /* gets all packets; NULL: none */
 };
 
@@ -70,15 +76,20 @@ struct resolve_options {
 #define RESOLVE_WHY 256
 int resolve_context_new(const struct resolve_options *options, char why[RESOLVE_WHY],
                         struct resolve_context **out);
-/* Cancels what is under way, without calls of `done`. */
+/* Cancels what is under way, without calls of `done`. Not from within a call of the context's. */
 void resolve_context_free(struct resolve_context *context);
+/* Forgets results and keys: when anchors changed. */
+void resolve_clear(struct resolve_context *context);
 
 /* Blocking. Always gives a result (of status ERROR when it could not be found out) but for
  * BASE_ENOMEM and BASE_EINVAL (see validate_lookup_new). The caller's: validate_result_unref. */
 int resolve_lookup(struct resolve_context *context, const uint8_t *name, uint16_t type,
                    const struct validate_result **out);
 
-/* Calls `done` once, not before this returns; the result is the callee's (unref). */
+/* Calls `done` once, from within resolve_process or another call that waits (not before this
+ * returns); the result is the callee's (unref), NULL when there was no memory for it. A question
+ * that is under way already is joined. A result of the cache has the `now` of when it was made.
+ * BASE_ENOMEM, BASE_EINVAL, BASE_ELIMIT (most_lookups). */
 typedef void resolve_done(void *context, const struct validate_result *result);
 int resolve_start(struct resolve_context *context, const uint8_t *name, uint16_t type,
                   resolve_done *done, void *done_context, struct resolve_request **out);
@@ -88,7 +99,8 @@ int resolve_timeout_ms(struct resolve_context *context); /* -1: nothing is waite
 void resolve_process(struct resolve_context *context);   /* never blocks */
 
 /* Asks one server ("192.0.2.1@53") one question, without recursion and judgement: for comparing the
- * servers of a zone. `reply` holds during the call. */
+ * servers of a zone. `reply` holds during the call, which may come from within resolve_ask and may
+ * not block. BASE_ENOMEM */
 typedef void resolve_asked(void *context, const struct validate_reply *reply);
 int resolve_ask(struct resolve_context *context, const char *server, const uint8_t *name,
                 uint16_t type, resolve_asked *done, void *done_context);
@@ -97,5 +109,15 @@ void resolve_wait(struct resolve_context *context);
 
 struct validate_trust *
 resolve_trust(struct resolve_context *context); /* for validate_lookup_compare */
+
+/* What came and was not taken, and what it took, since the context was made. */
+struct resolve_counts {
+    uint64_t lookups, from_cache, joined;
+    uint64_t queries;                                                 /* given to the transport */
+    uint64_t wrong_id, wrong_question, wrong_case, malformed, strays; /* answers ignored */
+    uint64_t truncated, floods;                                       /* asked again over TCP */
+    size_t cache_octets, cache_entries;
+};
+void resolve_counts(const struct resolve_context *context, struct resolve_counts *out);
 
 #endif
