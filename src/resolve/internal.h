@@ -196,7 +196,6 @@ struct resolve_context {
 void resolve_note(struct resolve_context *context, enum base_finding_code code, const char *server,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 void resolve_notes_clear(struct resolve_context *context);
-base_time resolve_now(const struct resolve_context *context);
 void resolve_lookups_free(struct resolve_context *context);
 
 #endif

@@ -76,6 +76,8 @@ struct resolve_options {
 #define RESOLVE_WHY 256
 int resolve_context_new(const struct resolve_options *options, char why[RESOLVE_WHY],
                         struct resolve_context **out);
+/* What the context's clock says. */
+base_time resolve_now(const struct resolve_context *context);
 /* Cancels what is under way, without calls of `done`. Not from within a call of the context's. */
 void resolve_context_free(struct resolve_context *context);
 /* Forgets results and keys: when anchors changed. */
