@@ -165,6 +165,9 @@ struct validate_result {
 
 const struct validate_result *validate_result_ref(const struct validate_result *result);
 void validate_result_unref(const struct validate_result *result); /* NULL allowed */
+/* For those who make results: a copy that owns all that it points to, whatever `draft` lies in.
+ * NULL: without memory. */
+const struct validate_result *validate_result_copy(const struct validate_result *draft);
 /* The memory that it takes, for caches. */
 size_t validate_result_octets(const struct validate_result *result);
 
