@@ -283,6 +283,7 @@ struct control_job {
     enum config_source source;
     const struct config_policy *policy;
     uint64_t template;
+    base_time expires;               /* of a zone of primaries */
     char *file;                      /* owned; NULL: none, or gone */
     struct zone *made;               /* content that we made (a produced catalog); owned */
     struct control_fetched *fetched; /* owned */

@@ -50,6 +50,8 @@ struct arrival {
     enum source_fetched kind;
     struct control_fetched *fetched;
     uint32_t refresh, retry, expire;
+    bool expire_known;
+    uint32_t expire_in;
     struct base_findings findings;
     uint8_t apex[DNS_NAME_MAX];
 };
@@ -93,11 +95,20 @@ static void set_timers(struct control_zone *zone, uint32_t refresh, uint32_t ret
     zone->expire = expire < EXPIRE_LEAST ? EXPIRE_LEAST : expire;
 }
 
-/* A primary has answered: the zone is as fresh as now. */
-static void note_checked(struct control_zone *zone, base_time now)
+/* A primary has answered: the zone is as fresh as now, or as the server, a secondary itself, says
+ * that its own copy is (RFC 7314 section 4). */
+static void note_checked(struct control_zone *zone, const struct arrival *arrival, base_time now)
 {
+    uint32_t left = zone->expire;
+    bool said = arrival->expire_known && arrival->expire_in < left;
+    if (said)
+        left = arrival->expire_in;
+    base_time until = zone->expire != 0 ? now + left : 0;
+    /* What we have was perhaps confirmed by one that knows more. */
+    bool keep = said && arrival->kind == SOURCE_CURRENT && zone->expires_at > until &&
+                zone->expires_at <= now + zone->expire;
     zone->checked_at = now;
-    zone->expires_at = zone->expire != 0 ? now + zone->expire : 0;
+    zone->expires_at = keep ? zone->expires_at : until;
     zone->expired = false;
     zone->refresh_due = now + (zone->refresh != 0 ? zone->refresh : RETRY_UNKNOWN);
 }
@@ -133,7 +144,7 @@ static void arrived(struct control_task *task)
         if (is_over(zone, now))
             expire_zone(zone, now);
     } else {
-        note_checked(zone, now);
+        note_checked(zone, arrival, now);
         /* One of several may have failed. */
         control_zone_set_problem(zone, CONTROL_PROBLEM_FETCH, &arrival->findings);
         zone->whole_transfer = false;
@@ -194,6 +205,8 @@ static void fetch_done(void *context, const struct source_fetch_result *result)
     arrival->refresh = result->refresh;
     arrival->retry = result->retry;
     arrival->expire = result->expire;
+    arrival->expire_known = result->expire_known;
+    arrival->expire_in = result->expire_in;
     base_findings_init(&arrival->findings, 20);
     for (size_t i = 0; result->findings != NULL && i < result->findings->count; i++) {
         const struct base_finding *finding = &result->findings->items[i];
@@ -287,6 +300,13 @@ static int write_checked(struct control_task *task)
     return error == BASE_ENOENT ? BASE_OK : error;
 }
 
+static int store_checked(struct control_task *task)
+{
+    struct checked *checked = (struct checked *)task;
+    int error = image_set_expires(checked->control->image, checked->name, checked->expires);
+    return error == BASE_ENOENT ? BASE_OK : error;
+}
+
 static void checked_done(struct control_task *task)
 {
     free(task);
@@ -298,6 +318,7 @@ void control_checked_start(struct control *control, const struct control_zone *z
     if (checked == NULL)
         return;
     checked->task.record = write_checked;
+    checked->task.store = store_checked;
     checked->task.done = checked_done;
     checked->control = control;
     checked->at = zone->checked_at;

@@ -24,6 +24,7 @@ struct control_job *control_job_new(struct control_zone *zone)
     job->source = zone->source;
     job->policy = zone->as->policy;
     job->template = zone->template;
+    job->expires = zone->source == CONFIG_PRIMARY ? zone->expires_at : 0;
     job->is_catalog = control_is_catalog(zone);
     job->serial_known = zone->published || zone->serial_known;
     job->serial_before = zone->serial;

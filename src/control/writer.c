@@ -98,6 +98,8 @@ int control_job_store(struct control_task *task)
     int error = store_version(job);
     if (error == BASE_OK)
         error = image_set_template(job->control->image, job->name, job->template);
+    if (error == BASE_OK)
+        error = image_set_expires(job->control->image, job->name, job->expires);
     return error;
 }
 

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define UDP_LEAST 512
+#define UDP_LEAST   512
+#define OPT_SIZE    11
+#define EXPIRE_SIZE 8 /* of the option */
 
 /* What the query asks for. */
 struct ask {
@@ -265,6 +267,23 @@ static void take_opt(const struct front_request *request, struct front_head *hea
     memcpy(head->opt, request->out + request->result.opt, head->opt_length);
 }
 
+/* When the zone expires, for a client that asks for it (RFC 7314). */
+static void add_expire(const struct front_request *request, struct front_transfer *transfer)
+{
+    struct front_head *head = &transfer->head;
+    uint8_t *put = head->opt + head->opt_length;
+    if (!request->result.expire || head->opt_length < OPT_SIZE ||
+        head->opt_length + EXPIRE_SIZE > sizeof(head->opt))
+        return;
+    const uint8_t *soa = transfer->soa.records;
+    base_store_u16(put, DNS_OPTION_EXPIRE);
+    base_store_u16(put + 2, 4);
+    base_store_u32(put + 4, serve_expire_in(&transfer->zone, soa + IMAGE_RECORD_HEAD,
+                                            image_record_length(soa), request->client->now));
+    head->opt_length += EXPIRE_SIZE;
+    base_store_u16(head->opt + OPT_SIZE - 2, (uint16_t)(head->opt_length - OPT_SIZE));
+}
+
 static bool is_loopback(const union net_address *peer)
 {
     static const struct in6_addr loopback = IN6ADDR_LOOPBACK_INIT;
@@ -278,6 +297,8 @@ static bool may_transfer(const struct front_worker *worker, const struct front_r
 {
     const struct front_auth *auth = &request->auth;
     const struct config_template *template = front_template(worker, zone);
+    if (request->client->protocol == NET_TLS && !request->client->tls13)
+        return false; /* RFC 9103: answers may come over TLS 1.2, zones may not */
     return is_loopback(request->client->peer) ||
            (template != NULL && config_acl_allows(&template->transfer, request->client->peer,
                                                   auth->key != NULL ? auth->key->name : NULL,
@@ -453,6 +474,7 @@ static int begin(struct front_worker *worker, struct front_request *request,
         error = BASE_EPERM;
     if (error != BASE_OK)
         return error;
+    add_expire(request, transfer);
     bool current = ask->type == DNS_TYPE_IXFR && is_current(ask->serial, transfer->zone.serial);
     *streams = !udp && !current;
     error = *streams ? begin_stream(worker, request, transfer, ask)

@@ -305,6 +305,7 @@ static int describe_zone(struct change *change)
     image_describe(change->after, hashes, zone);
     zone->id = id;
     zone->template = change->old.template;
+    zone->expires = change->old.expires;
     zone->version = version;
     zone->nodes = change->old.nodes + change->after->node_count - change->before->node_count;
     zone->records = change->old.records + change->after->rr_count - change->before->rr_count;

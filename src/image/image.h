@@ -86,6 +86,11 @@ int image_remove(struct image *image, const uint8_t *apex);
  * transfer. Without a change nothing is written. BASE_ENOENT: there is no such zone. */
 int image_set_template(struct image *image, const uint8_t *apex, uint64_t template);
 
+/* Notes until when a zone holds whose primaries are not heard of (0: it has none), for those who
+ * are to know (RFC 7314); stays through publications. Without a change nothing is written.
+ * BASE_ENOENT: there is no such zone. */
+int image_set_expires(struct image *image, const uint8_t *apex, base_time expires);
+
 /* Gathers several zones into one commit. */
 int image_begin(struct image *image);
 int image_commit(struct image *image); /* BASE_ESPACE, BASE_EIO: nothing of it happened */
@@ -112,6 +117,7 @@ struct image_zone {
     uint64_t nodes;
     uint64_t records;
     uint64_t template;   /* of image_set_template; 0: none was set */
+    base_time expires;   /* of image_set_expires; 0: never */
     const uint8_t *apex; /* wire, absolute */
     const uint8_t *salt;
     uint32_t id;

@@ -463,6 +463,7 @@ static int write_zone(struct publication *publication, struct image_published *p
                  !is_previous(publication, &old, request->previous);
     uint64_t id = known ? old.id : 0, set;
     publication->zone.template = known ? old.template : 0;
+    publication->zone.expires = known ? old.expires : 0;
     int rc = image_next_number(image, publication->txn, "version", &publication->zone.version);
     if (rc == 0 && whole)
         rc = image_next_number(image, publication->txn, "next", &id);
@@ -566,4 +567,22 @@ int image_set_template(struct image *image, const uint8_t *apex, uint64_t templa
     return error != BASE_OK
                ? error
                : image_write_end(image, txn, write_template(image, txn, apex, template));
+}
+
+static int write_expires(struct image *image, MDB_txn *txn, const uint8_t *apex, base_time expires)
+{
+    struct image_zone zone;
+    int error = image_find_zone(image, txn, apex, &zone);
+    if (error != BASE_OK || zone.expires == expires)
+        return error;
+    zone.expires = expires;
+    return image_store_zone(image, txn, &zone);
+}
+
+int image_set_expires(struct image *image, const uint8_t *apex, base_time expires)
+{
+    MDB_txn *txn;
+    int error = image_write_begin(image, &txn);
+    return error != BASE_OK ? error
+                            : image_write_end(image, txn, write_expires(image, txn, apex, expires));
 }

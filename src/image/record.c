@@ -35,7 +35,7 @@ size_t image_zone_encode(uint8_t out[IMAGE_ZONE_RECORD_MAX], const struct image_
     store_u64(out + 48, zone->nodes);
     store_u64(out + 56, zone->records);
     store_u64(out + 64, zone->template);
-    memset(out + 72, 0, 4);
+    base_store_u32(out + 72, (uint32_t)zone->expires);
     out[76] = zone->salt_length;
     out[77] = zone->apex_length;
     uint8_t *put = out + IMAGE_ZONE_HEAD;
@@ -69,6 +69,7 @@ int image_zone_decode(const MDB_val *value, struct image_zone *zone)
         .nodes = load_u64(in + 48),
         .records = load_u64(in + 56),
         .template = load_u64(in + 64),
+        .expires = base_load_u32(in + 72),
         .salt = in + IMAGE_ZONE_HEAD,
         .salt_length = in[76],
         .apex = apex,

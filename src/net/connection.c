@@ -186,6 +186,8 @@ static void answer(struct net_connection *connection, const uint8_t *query, size
     };
     if (connection->transport->identity != NULL)
         client.identity = connection->transport->identity(connection->io);
+    if (connection->transport->tls13 != NULL)
+        client.tls13 = connection->transport->tls13(connection->io);
     struct net_answer reply = {0};
     net_count(all->stats, connection->protocol == NET_TLS ? NET_TLS_QUERIES : NET_TCP_QUERIES, 1);
     batch_open(all);

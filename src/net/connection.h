@@ -36,6 +36,8 @@ struct net_transport {
     bool (*buffered)(void *io);
     /* The client's verified name, for net_client.identity; may be NULL. */
     const char *(*identity)(void *io);
+    /* Is it TLS 1.3 or later? May be NULL. */
+    bool (*tls13)(void *io);
 };
 
 struct net_limits {

@@ -25,6 +25,7 @@ struct net_client {
     unsigned socket;                /* which of the worker's sockets; for net_client_keep */
     const char *identity; /* TLS: a text for the client's verified certificate: its subject's DNS
                            * name; NULL when it showed none (RFC 9103 section 9.3.3) */
+    bool tls13;           /* TLS: of version 1.3 or later */
 };
 
 /* What to do with a query. */

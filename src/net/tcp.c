@@ -86,6 +86,11 @@ static const char *secret_identity(void *io)
     return net_tls_identity(((struct line *)io)->session);
 }
 
+static bool secret_tls13(void *io)
+{
+    return net_tls_is_13(((struct line *)io)->session);
+}
+
 static const struct net_transport plain = {
     .read = plain_read,
     .write = plain_write,
@@ -100,6 +105,7 @@ static const struct net_transport secret = {
     .close = line_close,
     .buffered = secret_buffered,
     .identity = secret_identity,
+    .tls13 = secret_tls13,
 };
 
 int net_tcp_new(const struct net_options *options, void *worker_context, struct net_worker *worker,

@@ -281,6 +281,11 @@ static void read_identity(struct net_tls_session *session, X509 *certificate)
     GENERAL_NAMES_free(names);
 }
 
+bool net_tls_is_13(const struct net_tls_session *session)
+{
+    return SSL_version(session->ssl) >= TLS1_3_VERSION;
+}
+
 const char *net_tls_identity(struct net_tls_session *session)
 {
     if (!session->identity_read && SSL_is_init_finished(session->ssl)) {

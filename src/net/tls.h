@@ -38,6 +38,8 @@ ssize_t net_tls_read(struct net_tls_session *session, uint8_t *data, size_t leng
 ssize_t net_tls_write(struct net_tls_session *session, const uint8_t *data, size_t length);
 bool net_tls_buffered(struct net_tls_session *session);
 const char *net_tls_identity(struct net_tls_session *session);
+/* Of version 1.3 or later? */
+bool net_tls_is_13(const struct net_tls_session *session);
 
 /* True once the handshake is done. */
 bool net_tls_ready(const struct net_tls_session *session);

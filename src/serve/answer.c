@@ -215,6 +215,27 @@ static void look_at_expiry(const struct answer *answer, struct serve_work *work)
         work->ede = SERVE_EDE_EXPIRED;
 }
 
+/* To those who ask for the SOA of a zone of ours (RFC 7314 section 3). */
+static int look_at_expire(struct answer *answer, const struct serve_work *work)
+{
+    struct image_name apex;
+    struct image_rrset soa;
+    if (!work->authoritative || work->hops > 0 || work->labels != 0 ||
+        work->rcode != DNS_RCODE_NOERROR)
+        return BASE_OK;
+    struct image_reader *reader = answer->worker->reader;
+    int error = image_get(reader, &work->zone, work->zone.apex, 0, &apex);
+    if (error == BASE_OK)
+        error = image_rrset(&apex, DNS_TYPE_SOA, &soa);
+    if (error != BASE_OK)
+        return error == BASE_ENOENT ? BASE_EFORMAT : error;
+    answer->query.expire_known = true;
+    answer->query.expire_in =
+        serve_expire_in(&work->zone, soa.records + IMAGE_RECORD_HEAD,
+                        image_record_length(soa.records), answer->client->now);
+    return BASE_OK;
+}
+
 static bool from_cache(struct answer *answer, size_t limit)
 {
     const uint8_t *wire = answer->response;
@@ -254,11 +275,14 @@ static void answer_zone(struct answer *answer)
     struct serve_worker *worker = answer->worker;
     size_t edns = serve_edns_size(worker, answer->client, &answer->query, &answer->cookie);
     size_t limit = answer->limit - edns;
-    if (worker->cache != NULL && from_cache(answer, limit))
+    bool asks_expire = answer->query.expire && answer->query.type == DNS_TYPE_SOA;
+    if (worker->cache != NULL && !asks_expire && from_cache(answer, limit))
         return;
     struct serve_work *work = &worker->work;
     start_work(answer, work, limit);
     int error = serve_resolve(work);
+    if (error == BASE_OK && asks_expire)
+        error = look_at_expire(answer, work);
     if (error == BASE_ENOENT) {
         refuse(answer, DNS_RCODE_REFUSED, SERVE_EDE_NOT_AUTHORITATIVE);
         return;
@@ -379,6 +403,7 @@ void serve_answer(struct serve_worker *worker, const struct serve_client *client
         return;
     }
     result->cookie = answer.cookie.good;
+    result->expire = answer.query.expire;
     result->type = answer.query.type;
     result->question = answer.query.name_length;
     respond(&answer);

@@ -61,6 +61,7 @@ struct serve_result {
     bool truncated;
     bool unreadable; /* the image is damaged, as it seems */
     bool hot;        /* from the cache */
+    bool expire;     /* the client asks when the zone expires (RFC 7314) */
     size_t question; /* octets of the question's name, which begins at DNS_MESSAGE_HEADER */
     uint16_t opt, opt_length; /* where the OPT record stands; opt_length 0: none */
     /* For rate limiting: what kind of answer it is, and what stands for the name. What is asked
@@ -80,6 +81,9 @@ void serve_worker_free(struct serve_worker *worker); /* NULL allowed */
 int serve_renew(struct serve_worker *worker);
 /* Before waiting: pin no old pages. */
 void serve_release(struct serve_worker *worker);
+/* What the option EXPIRE says of a zone, whose SOA's rdata is given: seconds. */
+uint32_t serve_expire_in(const struct image_zone *zone, const uint8_t *soa, size_t length,
+                         base_time now);
 /* For what is done beside answers (transfers). */
 struct image_reader *serve_reader(struct serve_worker *worker);
 

@@ -88,6 +88,20 @@ static bool says_keepalive(const struct serve_worker *worker, const struct serve
     return query->keepalive && client->transport != SERVE_UDP && worker->options.keepalive != 0;
 }
 
+static bool may_say_expire(const struct serve_query *query)
+{
+    return query->expire && query->type == DNS_TYPE_SOA;
+}
+
+uint32_t serve_expire_in(const struct image_zone *zone, const uint8_t *soa, size_t length,
+                         base_time now)
+{
+    base_time left = zone->expires > now ? zone->expires - now : 0;
+    if (zone->expires == 0 && length >= 8)
+        return base_load_u32(soa + length - 8); /* we are the primary */
+    return left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+}
+
 size_t serve_edns_size(const struct serve_worker *worker, const struct serve_client *client,
                        const struct serve_query *query, const struct serve_cookie *cookie)
 {
@@ -100,6 +114,8 @@ size_t serve_edns_size(const struct serve_worker *worker, const struct serve_cli
         size += OPTION_HEAD + COOKIE_SIZE;
     if (says_keepalive(worker, client, query))
         size += OPTION_HEAD + 2;
+    if (may_say_expire(query))
+        size += OPTION_HEAD + 4;
     return size;
 }
 
@@ -144,6 +160,11 @@ size_t serve_edns_put(const struct serve_worker *worker, const struct serve_clie
     if (says_keepalive(worker, client, query)) {
         base_store_u16(number, worker->options.keepalive);
         put = put_option(put, DNS_OPTION_KEEPALIVE, number, 2);
+    }
+    if (may_say_expire(query) && query->expire_known) {
+        uint8_t seconds[4];
+        base_store_u32(seconds, query->expire_in);
+        put = put_option(put, DNS_OPTION_EXPIRE, seconds, sizeof(seconds));
     }
     base_store_u16(number, (uint16_t)ede);
     if (ede != SERVE_EDE_NONE && (size_t)(put - wire) + SERVE_EDE_SIZE <= limit)

@@ -33,6 +33,9 @@ struct serve_query {
     bool nsid;
     bool keepalive;
     bool padding;
+    bool expire;
+    bool expire_known; /* and the answer to it: seconds */
+    uint32_t expire_in;
     const uint8_t *cookie; /* NULL: none */
     size_t cookie_length;
 };

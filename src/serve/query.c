@@ -35,6 +35,9 @@ static int read_options(struct serve_query *query)
         case DNS_OPTION_KEEPALIVE:
             query->keepalive = true;
             break;
+        case DNS_OPTION_EXPIRE:
+            query->expire = true;
+            break;
         case DNS_OPTION_PADDING:
             query->padding = true;
             break;

@@ -77,6 +77,8 @@ void source_job_end(struct source_job *job, enum source_fetched kind)
         result.refresh = base_load_u32(times);
         result.retry = base_load_u32(times + 4);
         result.expire = base_load_u32(times + 8);
+        result.expire_known = job->expire_known;
+        result.expire_in = job->expire_in;
         result.from = kind == SOURCE_CURRENT ? job->current : source_job_server(job);
     }
     log_result(job, kind);
@@ -99,7 +101,8 @@ static void end_without_transfer(struct source_job *job)
     source_job_end(job, job->current != NULL && !job->stopped ? SOURCE_CURRENT : SOURCE_FAILED);
 }
 
-void source_job_current(struct source_job *job, const uint8_t *soa, size_t length, uint32_t ttl)
+void source_job_current(struct source_job *job, const uint8_t *soa, size_t length, uint32_t ttl,
+                        const uint32_t *expire)
 {
     uint32_t serial = source_soa_serial(soa, length);
     if (serial != job->fetch.serial)
@@ -114,6 +117,8 @@ void source_job_current(struct source_job *job, const uint8_t *soa, size_t lengt
     job->soa_length = length;
     job->soa_ttl = ttl;
     job->serial = serial;
+    job->expire_known = expire != NULL;
+    job->expire_in = expire != NULL ? *expire : 0;
 }
 
 /* --- the question for the SOA --- */
@@ -133,6 +138,7 @@ static void ask_task(struct net_task *task)
 static void advance(struct source_job *job, bool server)
 {
     job->address++;
+    job->plain = false;
     while (job->server < job->fetch.server_count &&
            (server || job->address >= source_job_server(job)->address_count)) {
         job->server++;
@@ -174,15 +180,18 @@ static const struct dns_record *find_soa(const struct source_job *job,
     return NULL;
 }
 
-static void judge_soa(struct source_job *job, const struct dns_record *soa)
+static void judge_soa(struct source_job *job, const struct dns_record *soa,
+                      const struct dns_edns *edns)
 {
+    uint32_t expire;
+    bool said = source_expire_read(edns, &expire);
     uint32_t serial = source_soa_serial(soa->rdata, soa->length);
     const struct source_fetch *fetch = &job->fetch;
     if (!fetch->have || fetch->whole || source_serial_newer(serial, fetch->serial)) {
         transfer(job);
         return;
     }
-    source_job_current(job, soa->rdata, soa->length, soa->ttl);
+    source_job_current(job, soa->rdata, soa->length, soa->ttl, said ? &expire : NULL);
     source_job_next(job, true);
 }
 
@@ -195,6 +204,11 @@ static void judge_answer(struct source_job *job, const uint8_t *wire, size_t len
     if (dns_message_parse(wire, length, &arena, &message) != BASE_OK) {
         source_job_finding(job, FETCH_BAD_MESSAGE, "its answer about the SOA is malformed");
         source_job_next(job, true);
+    } else if (!job->plain &&
+               (message.rcode == DNS_RCODE_FORMERR || message.rcode == DNS_RCODE_NOTIMP)) {
+        job->plain = true; /* RFC 6891 section 7 */
+        job->task.run = ask_task;
+        net_exchanger_post(job->fetcher->exchanger, &job->task);
     } else if (message.rcode != DNS_RCODE_NOERROR) {
         source_job_finding(job, FETCH_REFUSED, "it answers %s to the question for the SOA",
                            source_rcode_text(message.rcode, room));
@@ -202,7 +216,8 @@ static void judge_answer(struct source_job *job, const uint8_t *wire, size_t len
     } else {
         const struct dns_record *soa = find_soa(job, &message);
         if (soa != NULL) {
-            judge_soa(job, soa);
+            job->plain = !message.edns.present;
+            judge_soa(job, soa, &message.edns);
         } else {
             source_job_finding(job, FETCH_NOT_AUTHORITATIVE, "%s",
                                message.flags & DNS_FLAG_AA
@@ -260,7 +275,7 @@ static void ask(struct source_job *job)
     job->question = (struct net_exchange){
         .address = server->addresses[job->address],
         .message = job->query,
-        .length = source_query(job->query, 0, job->fetch.zone, DNS_TYPE_SOA, 0),
+        .length = source_query(job->query, 0, job->fetch.zone, DNS_TYPE_SOA, 0, !job->plain),
         .key = server->key,
         .tls = server->tls,
         .tls_name = server->tls_name,

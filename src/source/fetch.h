@@ -44,6 +44,8 @@ struct source_fetch_result {
     uint32_t soa_ttl;
     uint32_t serial;                      /* of the primary */
     uint32_t refresh, retry, expire;      /* of its SOA; for CURRENT as well */
+    bool expire_known;                    /* it said when its own copy expires (RFC 7314): */
+    uint32_t expire_in;                   /* in so many seconds */
     const struct source_server *from;     /* NULL when FAILED */
     const struct base_findings *findings; /* errors: only when FAILED, or of zone_build */
 };

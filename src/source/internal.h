@@ -56,6 +56,9 @@ struct source_job {
     uint8_t soa[SOURCE_SOA_MAX];
     size_t soa_length;
     uint32_t soa_ttl, serial;
+    bool expire_known; /* of the server that gave it (RFC 7314) */
+    uint32_t expire_in;
+    bool plain; /* the server being tried does not want EDNS */
 };
 
 static inline const struct source_server *source_job_server(const struct source_job *job)
@@ -67,8 +70,10 @@ static inline const struct source_server *source_job_server(const struct source_
 /* A finding about the primary that is being tried. */
 void source_job_finding(struct source_job *job, enum base_finding_code code, const char *format,
                         ...) __attribute__((format(printf, 3, 4)));
-/* The primary being tried has this SOA, which is not newer than what is there. */
-void source_job_current(struct source_job *job, const uint8_t *soa, size_t length, uint32_t ttl);
+/* The primary being tried has this SOA, which is not newer than what is there. `expire`: when it
+ * expires, NULL: that was not said. */
+void source_job_current(struct source_job *job, const uint8_t *soa, size_t length, uint32_t ttl,
+                        const uint32_t *expire);
 /* Hands in the result and frees the job. */
 void source_job_end(struct source_job *job, enum source_fetched kind);
 /* The primary being tried is of no more use: asks the next. Any thread. `server`: not only this

@@ -57,7 +57,7 @@ static int send_request(struct pull *pull, uint16_t type, uint16_t id)
     const struct source_job *job = pull->job;
     const struct dns_tsig_key *key = source_job_server(job)->key;
     uint8_t wire[SOURCE_QUERY_MAX + TSIG_ROOM];
-    size_t length = source_query(wire, id, job->fetch.zone, type, job->fetch.serial);
+    size_t length = source_query(wire, id, job->fetch.zone, type, job->fetch.serial, !job->plain);
     int error = BASE_OK;
     if (key != NULL)
         error = dns_tsig_sign(&pull->tsig, wire, &length, sizeof(wire), base_clock_now(), 0);
@@ -233,7 +233,8 @@ static enum source_pulled keep_result(struct pull *pull)
     struct source_job *job = pull->job;
     struct source_transfer *transfer = &pull->transfer;
     if (transfer->form == SOURCE_TRANSFER_CURRENT) {
-        source_job_current(job, transfer->soa, transfer->soa_length, transfer->soa_ttl);
+        source_job_current(job, transfer->soa, transfer->soa_length, transfer->soa_ttl,
+                           transfer->expire_known ? &transfer->expire_in : NULL);
         return SOURCE_PULL_CURRENT;
     }
     if (transfer->form == SOURCE_TRANSFER_WHOLE && keep_whole(pull) != BASE_OK) {
@@ -249,6 +250,8 @@ static enum source_pulled keep_result(struct pull *pull)
     job->soa_length = transfer->soa_length;
     job->soa_ttl = transfer->soa_ttl;
     job->serial = transfer->serial;
+    job->expire_known = transfer->expire_known;
+    job->expire_in = transfer->expire_in;
     return SOURCE_PULLED;
 }
 

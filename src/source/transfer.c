@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Octets that we take by UDP. */
+#define PAYLOAD 1232
 /* Records of a batch: batches are what zone_build splits among threads. */
 #define BATCH_RECORDS 65536
 /* Zones with more records are built on all CPUs. */
@@ -47,9 +49,24 @@ const char *source_rcode_text(unsigned rcode, char room[16])
     return room;
 }
 
-size_t source_query(uint8_t out[SOURCE_QUERY_MAX], uint16_t id, const uint8_t *zone, uint16_t type,
-                    uint32_t serial)
+bool source_expire_read(const struct dns_edns *edns, uint32_t *seconds)
 {
+    uint16_t code;
+    const uint8_t *data;
+    size_t at = 0, length;
+    while (edns->present && dns_edns_next(edns, &at, &code, &data, &length)) {
+        if (code == DNS_OPTION_EXPIRE && length == 4) {
+            *seconds = base_load_u32(data);
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t source_query(uint8_t out[SOURCE_QUERY_MAX], uint16_t id, const uint8_t *zone, uint16_t type,
+                    uint32_t serial, bool edns)
+{
+    static const uint8_t expire[] = {0, DNS_OPTION_EXPIRE, 0, 0};
     struct dns_builder builder;
     dns_builder_init(&builder, out, SOURCE_QUERY_MAX, 0, id, 0);
     dns_builder_question(&builder, zone, type, DNS_CLASS_IN);
@@ -60,6 +77,13 @@ size_t source_query(uint8_t out[SOURCE_QUERY_MAX], uint16_t id, const uint8_t *z
         dns_builder_record(&builder, DNS_SECTION_AUTHORITY, zone, DNS_TYPE_SOA, DNS_CLASS_IN, 0,
                            soa, sizeof(soa));
     }
+    if (edns)
+        dns_builder_edns(&builder,
+                         &(struct dns_edns){.present = true,
+                                            .payload = PAYLOAD,
+                                            .options = expire,
+                                            .options_length = sizeof(expire)},
+                         0);
     return dns_builder_finish(&builder);
 }
 
@@ -397,8 +421,14 @@ static int skip_rest(struct source_transfer *transfer, const uint8_t *message, s
     unsigned count = (unsigned)base_load_u16(message + 8) + base_load_u16(message + 10);
     int error = BASE_OK;
     struct dns_record_place place;
-    for (unsigned i = 0; i < count && error == BASE_OK; i++)
+    for (unsigned i = 0; i < count && error == BASE_OK; i++) {
         error = dns_record_skip(message, length, &at, &place);
+        if (error == BASE_OK && place.type == DNS_TYPE_OPT && !transfer->expire_known) {
+            struct dns_edns edns = {
+                .present = true, .options = message + place.rdata, .options_length = place.length};
+            transfer->expire_known = source_expire_read(&edns, &transfer->expire_in);
+        }
+    }
     if (error == BASE_OK && at == length)
         return BASE_OK;
     return trouble(transfer, BASE_EFORMAT, FETCH_BAD_MESSAGE,

@@ -6,6 +6,7 @@
 #ifndef SOURCE_TRANSFER_H
 #define SOURCE_TRANSFER_H
 
+#include "dns/message.h"
 #include "source/update.h"
 #include "zone/zone.h"
 
@@ -19,10 +20,13 @@ static inline bool source_serial_newer(uint32_t a, uint32_t b)
 /* The serial of SOA rdata that is well formed. */
 uint32_t source_soa_serial(const uint8_t *rdata, size_t length);
 
-/* A query for a transfer, or for the SOA: type SOA, AXFR, or IXFR, which tells `serial`. */
-#define SOURCE_QUERY_MAX 512
+/* A query for a transfer, or for the SOA: type SOA, AXFR, or IXFR, which tells `serial`. With EDNS
+ * it asks when the server's copy expires (RFC 7314). */
+#define SOURCE_QUERY_MAX 560
 size_t source_query(uint8_t out[SOURCE_QUERY_MAX], uint16_t id, const uint8_t *zone, uint16_t type,
-                    uint32_t serial);
+                    uint32_t serial, bool edns);
+/* What an OPT record says to that: seconds. False: nothing. */
+bool source_expire_read(const struct dns_edns *edns, uint32_t *seconds);
 
 enum source_transfer_form {
     SOURCE_TRANSFER_UNKNOWN, /* not to be told yet */
@@ -52,6 +56,8 @@ struct source_transfer {
     uint8_t soa[SOURCE_SOA_MAX]; /* rdata of the newest */
     size_t soa_length;
     uint32_t soa_ttl, serial;
+    bool expire_known; /* RFC 7314 */
+    uint32_t expire_in;
     struct source_edits edits;
 
     /* Its own. */

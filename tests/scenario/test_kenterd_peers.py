@@ -1,4 +1,14 @@
 """kenterd among real servers: BIND, Knot and NSD take zones from it and give zones to it, catalogs say which."""
+import contextlib
+import socket
+import ssl
+import struct
+
+import dns.edns
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rrset
 import pytest
 
 from peers_support import (HOST, KEY, SECRET, Kenterd, Knotd, Named, Nsd, free_port, program, run, verify, wait,
@@ -338,12 +348,49 @@ def test_second_kenterd(tmp_path, transport):
     assert first.text().count("1 step from") >= 2
     ours = second.zone("a.example")
     assert ours == first.zone("a.example")
+    # Who asks the mirror when the zone expires is told what is left there, not what the SOA says (RFC 7314).
+    for kind in ("SOA", "IXFR", "AXFR"):
+        assert expire_of(first, "a.example", kind, 1) == 1209600
+        assert 1209600 - 60 < expire_of(second, "a.example", kind, 1) <= 1209600
+    assert expire_of(first, "www.a.example", "SOA", 1) is None
+    if tls:
+        assert rcode_over_tls(port, "a.example", ssl.TLSVersion.TLSv1_3, "AXFR") == dns.rcode.NOERROR
+        assert rcode_over_tls(port, "a.example", ssl.TLSVersion.TLSv1_2, "AXFR") == dns.rcode.REFUSED
+        assert rcode_over_tls(port, "a.example", ssl.TLSVersion.TLSv1_2, "SOA") == dns.rcode.NOERROR
     verify(tmp_path, ours.to_text(), "a.example")
     first.kill()
     assert second.zone("a.example") == ours
     second.end()
     second.start()
     assert second.zone("a.example") == ours and second.serial("b.example") is not None
+
+
+def expire_of(server, name, kind, serial):
+    query = dns.message.make_query(name, kind, use_edns=0, options=[dns.edns.GenericOption(9, b"")])
+    if kind == "IXFR":
+        query.authority.append(dns.rrset.from_text(query.question[0].name, 0, "IN", "SOA", f". . {serial} 0 0 0 0"))
+    with contextlib.closing(socket.create_connection((HOST, server.port), 5)) as sock:
+        dns.query.send_tcp(sock, query)
+        answer = first_message(sock)
+    said = [struct.unpack("!I", option.data)[0] for option in answer.options if option.otype == 9]
+    return said[0] if said else None
+
+
+def first_message(sock):
+    """A transfer may be more than the message that is looked at."""
+    read = sock.makefile("rb").read
+    return dns.message.from_wire(read(struct.unpack("!H", read(2))[0]), one_rr_per_rrset=True)
+
+
+def rcode_over_tls(port, name, version, kind):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["dot"])
+    context.minimum_version = context.maximum_version = version
+    with socket.create_connection((HOST, port), 5) as sock, context.wrap_socket(sock) as secret:
+        wire = dns.message.make_query(name, kind).to_wire()
+        secret.sendall(struct.pack("!H", len(wire)) + wire)
+        return first_message(secret).rcode()
 
 
 def certificate(path):

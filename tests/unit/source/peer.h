@@ -28,6 +28,8 @@ enum soa_script {
     SOA_NOISE,    /* octets */
     SOA_UNSIGNED, /* though asked with a key */
     SOA_SECOND_TRY,
+    SOA_EXPIRE,  /* with 1234 seconds, when asked when it expires */
+    SOA_NO_EDNS, /* FORMERR to EDNS */
 };
 
 enum transfer_script {
@@ -307,8 +309,28 @@ static inline void peer_reply(const struct peer *peer, const union net_address *
     sendto(peer->udp, message.wire, message.length, 0, &to->any, net_address_length(to));
 }
 
+/* An answer that says when the copy expires (RFC 7314). */
+static inline void peer_reply_expire(const struct peer *peer, const union net_address *to,
+                                     uint16_t id, struct dns_tsig *tsig)
+{
+    static const uint8_t option[] = {0, DNS_OPTION_EXPIRE, 0, 4, 0, 0, 1234 >> 8, 1234 & 255};
+    static _Thread_local struct test_message message;
+    message_begin(&message, id, DNS_TYPE_SOA, DNS_FLAG_AA);
+    message_soa(&message, atomic_load(&peer->serial));
+    assert_int_equal(dns_builder_edns(&message.builder,
+                                      &(struct dns_edns){.present = true,
+                                                         .payload = 1232,
+                                                         .options = option,
+                                                         .options_length = sizeof(option)},
+                                      0),
+                     BASE_OK);
+    message_end(&message);
+    peer_sign(&message, tsig);
+    sendto(peer->udp, message.wire, message.length, 0, &to->any, net_address_length(to));
+}
+
 static inline void peer_answer_soa(struct peer *peer, const union net_address *from, uint16_t id,
-                                   struct dns_tsig *tsig)
+                                   struct dns_tsig *tsig, bool edns)
 {
     struct dns_tsig none = {.key = NULL};
     unsigned question = atomic_fetch_add(&peer->questions, 1);
@@ -341,6 +363,18 @@ static inline void peer_answer_soa(struct peer *peer, const union net_address *f
     case SOA_EMPTY:
         peer_reply(peer, from, id, DNS_TYPE_SOA, DNS_FLAG_AA, false, tsig);
         return;
+    case SOA_EXPIRE:
+        if (edns) {
+            peer_reply_expire(peer, from, id, tsig);
+            return;
+        }
+        break;
+    case SOA_NO_EDNS:
+        if (edns) {
+            peer_reply(peer, from, id, DNS_TYPE_SOA, DNS_RCODE_FORMERR, false, tsig);
+            return;
+        }
+        break;
     case SOA_UNSIGNED:
         peer_reply(peer, from, id, DNS_TYPE_SOA, DNS_FLAG_AA, true, &none);
         return;
@@ -376,7 +410,7 @@ static inline void peer_datagram(struct peer *peer)
             sendto(peer->udp, query, length, 0, &from.any, net_address_length(&from));
         }
     } else {
-        peer_answer_soa(peer, &from, id, &tsig);
+        peer_answer_soa(peer, &from, id, &tsig, base_load_u16(query + 10) > 0);
     }
     dns_tsig_free(&tsig);
 }

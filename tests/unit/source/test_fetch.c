@@ -31,6 +31,8 @@ struct seen {
     unsigned kinds[4];
     unsigned told, replaced, failed;
     char why[160];
+    bool expire_known;
+    uint32_t expire_in;
 };
 
 static void seen_init(struct seen *seen)
@@ -56,6 +58,8 @@ static void fetched(void *context, const struct source_fetch_result *result)
     seen->kinds[result->kind]++;
     seen->serial = result->serial;
     seen->refresh = result->refresh;
+    seen->expire_known = result->expire_known;
+    seen->expire_in = result->expire_in;
     seen->from = result->from;
     seen->edits = result->edits.count;
     memcpy(seen->by_code, result->findings->by_code, sizeof(seen->by_code));
@@ -139,6 +143,30 @@ static void test_good(void **state)
         assert_int_equal(seen.kind, SOURCE_CURRENT);
         assert_int_equal(seen.serial, 5);
         assert_int_equal(seen.by_code[FETCH_SERIAL_BACK], 1);
+        peer_stop(&peer);
+    }
+}
+
+/* Servers say when their copy expires; those that cannot stand the question are not asked again. */
+static void test_expire(void **state)
+{
+    for (unsigned round = 0; round < 2; round++) {
+        struct peer peer;
+        struct seen seen;
+        const struct dns_tsig_key *with = round == 1 ? &key : NULL;
+        peer_start(&peer, with);
+        fetch_once(&peer, with, SOA_EXPIRE, TRANSFER_GOOD, 5, &seen);
+        assert_int_equal(seen.kind, SOURCE_CURRENT);
+        assert_true(seen.expire_known);
+        assert_int_equal(seen.expire_in, 1234);
+        fetch_once(&peer, with, SOA_GOOD, TRANSFER_GOOD, 5, &seen);
+        assert_int_equal(seen.kind, SOURCE_CURRENT);
+        assert_false(seen.expire_known);
+        fetch_once(&peer, with, SOA_NO_EDNS, TRANSFER_GOOD, 5, &seen);
+        assert_int_equal(seen.kind, SOURCE_CURRENT);
+        fetch_once(&peer, with, SOA_NO_EDNS, TRANSFER_GOOD, 4, &seen);
+        assert_int_equal(seen.kind, SOURCE_EDITS);
+        assert_false(seen.expire_known);
         peer_stop(&peer);
     }
 }
@@ -406,10 +434,15 @@ static void test_other_secret(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),         cmocka_unit_test(test_not_incremental),
-        cmocka_unit_test(test_questions),    cmocka_unit_test(test_bad_transfers),
-        cmocka_unit_test(test_next_primary), cmocka_unit_test(test_many_at_once),
-        cmocka_unit_test(test_stop),         cmocka_unit_test(test_notify),
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_expire),
+        cmocka_unit_test(test_not_incremental),
+        cmocka_unit_test(test_questions),
+        cmocka_unit_test(test_bad_transfers),
+        cmocka_unit_test(test_next_primary),
+        cmocka_unit_test(test_many_at_once),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_notify),
         cmocka_unit_test(test_other_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
