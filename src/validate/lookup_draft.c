@@ -165,8 +165,10 @@ static void gather_evidence(struct validate_lookup *lookup, const struct validat
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
         sets[i] = items[i].records;
-        for (size_t k = 0; k < items[i].signature_count; k++)
-            all[at++] = items[i].signatures[k];
+        for (size_t k = 0; k < items[i].signature_count; k++) {
+            all[at] = items[i].signatures[k];
+            all[at++].set = (uint32_t)i;
+        }
     }
     node->sets = sets;
     node->set_count = count;

@@ -98,6 +98,18 @@ static const struct validate_records *copy_sets(struct copier *copier,
     return sets;
 }
 
+static void copy_signature(struct copier *copier, struct validate_signature *signature)
+{
+    const uint8_t *from = signature->rdata.data;
+    if (from == NULL) {
+        signature->signer = copy_name(copier, signature->signer);
+        return;
+    }
+    signature->rdata.data = copy_octets(copier, from, signature->rdata.length);
+    if (signature->rdata.data != NULL)
+        signature->signer = signature->rdata.data + (signature->signer - from);
+}
+
 static const struct validate_node *copy_nodes(struct copier *copier,
                                               const struct validate_node *from, size_t count)
 {
@@ -111,7 +123,7 @@ static const struct validate_node *copy_nodes(struct copier *copier,
         struct validate_signature *signatures =
             copy_array(copier, node->signatures, node->signature_count, sizeof(*signatures));
         for (size_t k = 0; signatures != NULL && k < node->signature_count; k++)
-            signatures[k].signer = copy_name(copier, signatures[k].signer);
+            copy_signature(copier, &signatures[k]);
         node->signatures = signatures;
         node->keys = copy_array(copier, node->keys, node->key_count, sizeof(*node->keys));
         node->note = copy_text(copier, node->note);

@@ -58,6 +58,8 @@ struct validate_signature {
     uint8_t algorithm;
     uint8_t labels;
     enum validate_signature_verdict verdict;
+    struct validate_rdata rdata; /* the RRSIG itself; `signer` is in it */
+    uint32_t set;                /* of its node, which it is over */
 };
 
 /* A key of a DNSKEY set, or of an anchor. */

@@ -144,7 +144,8 @@ static void read_signature(const struct validate_work *work, const struct dns_re
                                        .expiration = unfold(work->now, base_load_u32(rdata + 8)),
                                        .inception = unfold(work->now, base_load_u32(rdata + 12)),
                                        .tag = base_load_u16(rdata + 16),
-                                       .signer = rdata + RRSIG_HEAD};
+                                       .signer = rdata + RRSIG_HEAD,
+                                       .rdata = {rdata, record->length}};
 }
 
 int validate_rrset_look(struct validate_work *work, const struct validate_group *group,

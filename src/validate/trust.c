@@ -98,10 +98,11 @@ int validate_chain_evidence(struct validate_chain *chain, const struct validate_
     if (copies == NULL)
         return BASE_ENOMEM;
     for (size_t i = 0; i < signature_count; i++) {
-        copies[i].signer =
-            base_arena_dup(&chain->arena, copies[i].signer, dns_name_length(copies[i].signer));
-        if (copies[i].signer == NULL)
+        const uint8_t *from = copies[i].rdata.data;
+        copies[i].rdata.data = base_arena_dup(&chain->arena, from, copies[i].rdata.length);
+        if (copies[i].rdata.data == NULL)
             return BASE_ENOMEM;
+        copies[i].signer = copies[i].rdata.data + (copies[i].signer - from);
     }
     out->signatures = copies;
     out->signature_count = signature_count;
