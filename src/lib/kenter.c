@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/finding.h"
 #include "dns/name.h"
+#include "lib/public.h"
 #include "validate/zone.h"
 #include "zone/check.h"
 #include "zone/zone.h"
@@ -22,7 +23,7 @@ const char *kenter_version(void)
     return KENTER_VERSION;
 }
 
-static int public_error(int error)
+int lib_error(int error)
 {
     switch (error) {
     case BASE_OK:
@@ -37,6 +38,10 @@ static int public_error(int error)
         return KENTER_EIO;
     case BASE_EINVAL:
         return KENTER_EINVAL;
+    case BASE_ELIMIT:
+        return KENTER_ELIMIT;
+    case BASE_EREFUSED:
+        return KENTER_EREFUSED;
     default:
         return KENTER_EOTHER;
     }
@@ -55,7 +60,7 @@ int kenter_name_parse(struct kenter_name *name, const char *text)
     size_t length;
     int error = dns_name_from_text(wire, &length, text, strlen(text), root);
     if (error != BASE_OK)
-        return public_error(error);
+        return lib_error(error);
     name->length = (uint8_t)length;
     memcpy(name->wire, wire, length);
     return KENTER_OK;
@@ -104,8 +109,7 @@ static int load(const char *path, const struct kenter_zone_options *options,
     return zone_load(path, &reading, findings, zone);
 }
 
-static void give_findings(struct base_findings *findings, kenter_finding_callback found,
-                          void *context)
+void lib_give_findings(struct base_findings *findings, kenter_finding_callback found, void *context)
 {
     base_findings_sort(findings);
     for (size_t i = 0; found != NULL && i < findings->count; i++) {
@@ -180,13 +184,13 @@ static int run(const char *path, const struct kenter_zone_options *given,
         error = work(zone, &options, &findings, &summary);
     if (error == BASE_OK)
         summarise(zone, &findings, &summary);
-    give_findings(&findings, found, context);
+    lib_give_findings(&findings, found, context);
     base_findings_free(&findings);
     zone_release(zone);
     if (error == BASE_OK && out != NULL)
         *out = summary;
     errno = saved;
-    return public_error(error);
+    return lib_error(error);
 }
 
 int kenter_zone_check(const char *path, const struct kenter_zone_options *options,
