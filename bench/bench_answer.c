@@ -1,10 +1,10 @@
 /*
  * Times answers, without sockets: an image of a signed zone, and questions of which a part is for
  * names that do not exist:
- *     bench_answer DIRECTORY ORIGIN [FILE] [--cache N] [--missing PERCENT] [--count N] [--plain]
- * With FILE the zone is published first, and then with one record more, as a difference; without it
- * the image is used as it is. Questions are made beforehand, in random order, and answered in
- * batches of 32 with a renewal before each.
+ *     bench_answer DIRECTORY ORIGIN [FILE] [--cache OCTETS] [--missing PERCENT] [--count N]
+ * [--plain] With FILE the zone is published first, and then with one record more, as a difference;
+ * without it the image is used as it is. Questions are made beforehand, in random order, and
+ * answered in batches of 32 with a renewal before each.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -26,7 +26,7 @@ struct names {
     const struct image_zone *zone;
     struct question *questions;
     size_t count, capacity;
-    bool dnssec;
+    bool dnssec, ahead;
 };
 
 static void fail(const char *what, int error)
@@ -174,6 +174,17 @@ static void mix(struct names *names, unsigned missing)
     }
 }
 
+static void look_ahead(struct serve_worker *worker, const struct names *names, size_t at,
+                       size_t count)
+{
+    struct net_packet packets[BATCH];
+    for (size_t i = 0; i < count; i++) {
+        const struct question *question = &names->questions[(at + i) % names->count];
+        packets[i] = (struct net_packet){question->wire, question->length};
+    }
+    serve_look_ahead(worker, packets, (unsigned)count);
+}
+
 static void run(struct serve_worker *worker, const struct names *names, size_t count)
 {
     struct serve_client client = {.address_length = 4, .now = base_clock_now()};
@@ -183,6 +194,8 @@ static void run(struct serve_worker *worker, const struct names *names, size_t c
     for (size_t i = 0; i < count; i++) {
         if (i % BATCH == 0 && serve_renew(worker) != BASE_OK)
             fail("renew", BASE_EIO);
+        if (i % BATCH == 0 && names->ahead)
+            look_ahead(worker, names, at, count - i < BATCH ? count - i : BATCH);
         struct serve_result result;
         serve_answer(worker, &client, names->questions[at].wire, names->questions[at].length,
                      response, sizeof(response), &result);
@@ -203,18 +216,20 @@ int main(int argc, char **argv)
     struct image_options image_options = {.writer = true, .no_sync = true};
     unsigned missing = 10;
     size_t count = 1000000;
-    bool dnssec = true;
+    bool dnssec = true, ahead = true;
     const char *plain[3] = {NULL, NULL, NULL};
     int given = 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--cache") == 0 && i + 1 < argc)
-            options.cache_entries = (unsigned)atoi(argv[++i]);
+            options.cache_octets = (size_t)atoll(argv[++i]);
         else if (strcmp(argv[i], "--missing") == 0 && i + 1 < argc)
             missing = (unsigned)atoi(argv[++i]);
         else if (strcmp(argv[i], "--count") == 0 && i + 1 < argc)
             count = (size_t)atoll(argv[++i]);
         else if (strcmp(argv[i], "--plain") == 0)
             dnssec = false;
+        else if (strcmp(argv[i], "--alone") == 0)
+            ahead = false;
         else if (given < 3)
             plain[given++] = argv[i];
     }
@@ -239,7 +254,7 @@ int main(int argc, char **argv)
     error = image_zone_get(serve_reader(worker), apex, &zone);
     if (error != BASE_OK)
         fail(plain[1], error);
-    struct names names = {.zone = &zone, .capacity = zone.nodes, .dnssec = dnssec};
+    struct names names = {.zone = &zone, .capacity = zone.nodes, .dnssec = dnssec, .ahead = ahead};
     names.questions = malloc((names.capacity + 1) * sizeof(*names.questions));
     if (names.questions == NULL)
         fail("questions", BASE_ENOMEM);

@@ -125,6 +125,7 @@ struct config {
     struct net_rate_options rate;
     struct config_acl exempt; /* from rate limiting */
     unsigned connections;     /* TCP and TLS, in all; 4096 */
+    unsigned hot_answers;     /* MiB of each thread that answers; 64 */
     const char *socket;       /* of the API; NULL: DATA/kenter.sock */
     unsigned socket_mode;     /* 0660 */
     const char *socket_group; /* NULL: that of the process */

@@ -246,7 +246,8 @@ static void put_limits(struct base_buf *buf, const struct config *config)
                     rate->burst, rate->slip, rate->v4, rate->v6);
     base_buf_printf(buf, "  table-size: %zu\n  exempt: ", rate->buckets);
     put_acl(buf, &config->exempt);
-    base_buf_printf(buf, "limits:\n  connections: %u\n", config->connections);
+    base_buf_printf(buf, "limits:\n  connections: %u\n  hot-answers: %u\n", config->connections,
+                    config->hot_answers);
 }
 
 static void put_api(struct base_buf *buf, const struct config *config)

@@ -500,8 +500,15 @@ static bool read_connections(struct config_reading *reading, const struct base_y
     return config_number(node, 1, 1000000, &((struct config *)target)->connections);
 }
 
+static bool read_hot_answers(struct config_reading *reading, const struct base_yaml *node,
+                             void *target)
+{
+    return config_number(node, 0, 2048, &((struct config *)target)->hot_answers);
+}
+
 static const struct config_setting limits_settings[] = {
     {"connections", read_connections, "a number from 1 to 1000000"},
+    {"hot-answers", read_hot_answers, "a number from 0 to 2048"},
 };
 const struct config_section config_section_limits = CONFIG_SECTION("limits", limits_settings);
 

@@ -12,8 +12,7 @@
 #include <unistd.h>
 
 /* Hot answers kept by each worker, of a KiB each. */
-#define CACHE_ENTRIES 8192
-#define SECRETS_FILE  4096 /* octets */
+#define SECRETS_FILE 4096 /* octets */
 
 /* --- secrets of cookies --- */
 
@@ -95,7 +94,7 @@ int front_shared_init(struct front_shared *shared, const struct config *config,
         .version = config->version,
         .identity = config->identity,
         .keepalive = (uint16_t)(limits.idle_ms / 100),
-        .cache_entries = CACHE_ENTRIES,
+        .cache_octets = (size_t)config->hot_answers << 20,
     };
     int error = make_rooms(shared);
     if (error == BASE_OK)

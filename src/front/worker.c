@@ -212,6 +212,13 @@ static void batch_begin(void *context)
         front_count(worker->stats, FRONT_BLIND, 1);
 }
 
+static void look_ahead(void *context, const struct net_packet *packets, unsigned count)
+{
+    struct front_worker *worker = context;
+    if (!worker->blind)
+        serve_look_ahead(worker->serve, packets, count);
+}
+
 static void batch_end(void *context)
 {
     struct front_worker *worker = context;
@@ -269,6 +276,7 @@ struct net_handler front_handler(struct front_shared *shared)
                                 .worker_end = worker_end,
                                 .batch_begin = batch_begin,
                                 .batch_end = batch_end,
+                                .look_ahead = look_ahead,
                                 .respond = respond,
                                 .context = shared};
 }

@@ -146,6 +146,26 @@ static inline MDB_dbi image_part_database(const struct image *image, enum image_
 /* Deletes all keys of a zone in a database. */
 int image_delete_range(MDB_txn *txn, MDB_dbi dbi, uint32_t id);
 
+/* Where the map and the tree of names are (fetch.c), as of the reader's moment. */
+struct image_pages {
+    const uint8_t *map;
+    uint64_t last; /* number of the last page */
+    uint64_t root;
+    uint32_t size;  /* of a page */
+    unsigned depth; /* 0: not known */
+};
+
+/* A name on its way to its leaf. */
+struct image_probe {
+    const uint8_t *page; /* NULL: it got lost */
+    uint16_t length;     /* of the key */
+    uint16_t count;      /* of the leaf's nodes */
+    uint8_t key[IMAGE_KEY_MAX];
+};
+
+/* After another moment has come. */
+void image_fetch_begin(struct image_reader *reader);
+
 struct image_reader {
     struct image *image;
     MDB_txn *txn;
@@ -159,6 +179,8 @@ struct image_reader {
     uint32_t last_id; /* of the zone that was found last; noted when it comes again */
     struct image_zone near;
     const struct image_zone *viewed; /* by image_view */
+    struct image_pages pages;
+    struct image_probe probes[IMAGE_FETCH_MAX];
 };
 
 #endif

@@ -30,6 +30,7 @@ static int look_around(struct image_reader *reader)
         return BASE_OK; /* the same pages: what points to them holds */
     reader->commits = commits;
     reader->near_known = false;
+    image_fetch_begin(reader);
     return read_number(reader, "set", &reader->set);
 }
 

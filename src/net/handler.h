@@ -28,6 +28,12 @@ struct net_client {
     bool tls13;           /* TLS: of version 1.3 or later */
 };
 
+/* The octets of a query. */
+struct net_packet {
+    const uint8_t *octets;
+    size_t length;
+};
+
 /* What to do with a query. */
 enum net_verdict {
     NET_ANSWER,   /* send what was written */
@@ -90,6 +96,9 @@ struct net_handler {
      * one within the other, and none is open while the worker sleeps. */
     void (*batch_begin)(void *worker_context);
     void (*batch_end)(void *worker_context);
+    /* Shows the queries over UDP that this batch will ask, in this order, before the first of them;
+     * may be NULL. Each is one that `respond` takes, and stays where it is until then. */
+    void (*look_ahead)(void *worker_context, const struct net_packet *packets, unsigned count);
     /* Answers one query of at least 12 octets, whose QR bit is clear, into `out`. Returns an enum
      * net_verdict; a negative error is as NET_DROP over UDP and closes a connection. `capacity` is
      * what the server is willing to send over this transport; over UDP the client may want less. */

@@ -28,7 +28,10 @@ struct net_udp {
     struct iovec in_data[NET_UDP_BATCH], out_data[NET_UDP_BATCH];
     union net_address peers[NET_UDP_BATCH];
     union control in_control[NET_UDP_BATCH], out_control[NET_UDP_BATCH];
-    uint8_t queries[NET_UDP_BATCH][NET_UDP_QUERY_MAX];
+    struct net_packet asked[NET_UDP_BATCH]; /* those that can be queries, */
+    unsigned asked_at[NET_UDP_BATCH];       /* and where in the batch */
+    /* One line more than is used: else all queries would fall on the same lines of the caches. */
+    uint8_t queries[NET_UDP_BATCH][NET_UDP_QUERY_MAX + 64];
 };
 
 int net_udp_new(const struct net_handler *handler, void *worker_context, struct net_worker *worker,
@@ -201,25 +204,40 @@ static bool is_query(const struct mmsghdr *packet, const uint8_t *query,
            (query[2] & 0x80) == 0 && net_address_port(peer) != 0;
 }
 
-static unsigned answer_all(struct net_udp *udp, unsigned received, struct net_client *client,
+/* Sorts out what can be a query; how many. */
+static unsigned find_queries(struct net_udp *udp, unsigned received)
+{
+    unsigned count = 0;
+    uint64_t octets = 0;
+    for (unsigned i = 0; i < received; i++) {
+        size_t length = udp->in[i].msg_len;
+        octets += length;
+        if (!is_query(&udp->in[i], udp->queries[i], &udp->peers[i]))
+            continue;
+        udp->asked[count] = (struct net_packet){udp->queries[i], length};
+        udp->asked_at[count++] = i;
+    }
+    net_count(udp->stats, NET_UDP_QUERIES, count);
+    net_count(udp->stats, NET_UDP_MALFORMED, received - count);
+    net_count(udp->stats, NET_UDP_BYTES_IN, octets);
+    return count;
+}
+
+static unsigned answer_all(struct net_udp *udp, unsigned asked, struct net_client *client,
                            bool wildcard, uint64_t now_ms)
 {
-    union net_address asked;
+    union net_address local;
     uint16_t port = net_address_port(client->local);
     unsigned answers = 0;
-    uint64_t bytes_in = 0, bytes_out = 0, malformed = 0;
-    for (unsigned i = 0; i < received; i++) {
+    uint64_t octets = 0;
+    for (unsigned k = 0; k < asked; k++) {
+        unsigned i = udp->asked_at[k];
         struct mmsghdr *packet = &udp->in[i];
-        bytes_in += packet->msg_len;
-        if (!is_query(packet, udp->queries[i], &udp->peers[i])) {
-            malformed++;
-            continue;
-        }
         client->peer = &udp->peers[i];
         if (wildcard) {
-            if (!local_read(&packet->msg_hdr, port, &asked))
+            if (!local_read(&packet->msg_hdr, port, &local))
                 continue;
-            client->local = &asked;
+            client->local = &local;
         }
         uint8_t *message = udp->answers + answers * udp->answer_max;
         size_t length = respond(udp, client, udp->queries[i], packet->msg_len, message, now_ms);
@@ -232,14 +250,11 @@ static unsigned answer_all(struct net_udp *udp, unsigned received, struct net_cl
         out->msg_control = NULL;
         out->msg_controllen = 0;
         if (wildcard)
-            local_write(out, &udp->out_control[answers], &asked);
-        bytes_out += length;
+            local_write(out, &udp->out_control[answers], &local);
+        octets += length;
         answers++;
     }
-    net_count(udp->stats, NET_UDP_QUERIES, received - malformed);
-    net_count(udp->stats, NET_UDP_MALFORMED, malformed);
-    net_count(udp->stats, NET_UDP_BYTES_IN, bytes_in);
-    net_count(udp->stats, NET_UDP_BYTES_OUT, bytes_out);
+    net_count(udp->stats, NET_UDP_BYTES_OUT, octets);
     return answers;
 }
 
@@ -279,8 +294,10 @@ unsigned net_udp_batch(struct net_udp *udp, int fd, const union net_address *loc
         .protocol = NET_UDP, .local = local, .now = now, .worker = udp->worker, .socket = socket};
     if (udp->handler->batch_begin != NULL)
         udp->handler->batch_begin(udp->worker_context);
-    unsigned answers =
-        answer_all(udp, (unsigned)received, &client, wildcard, monotonic_ns / 1000000);
+    unsigned asked = find_queries(udp, (unsigned)received);
+    if (udp->handler->look_ahead != NULL && asked > 1)
+        udp->handler->look_ahead(udp->worker_context, udp->asked, asked);
+    unsigned answers = answer_all(udp, asked, &client, wildcard, monotonic_ns / 1000000);
     if (udp->handler->batch_end != NULL)
         udp->handler->batch_end(udp->worker_context);
     send_all(udp, fd, answers);

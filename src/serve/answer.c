@@ -25,8 +25,8 @@ int serve_worker_new(const struct serve_options *options, struct image *image,
     if (options->payload == 0)
         worker->options.payload = SERVE_PAYLOAD_DEFAULT;
     int error = image_reader_open(image, &worker->reader);
-    if (error == BASE_OK && options->cache_entries > 0)
-        error = serve_cache_new(options->cache_entries, &worker->cache);
+    if (error == BASE_OK && options->cache_octets > 0)
+        error = serve_cache_new(options->cache_octets, &worker->cache);
     if (error == BASE_OK && options->secret_count > 0)
         error = crypto_siphash_new(&worker->siphash);
     if (error != BASE_OK) {
@@ -51,11 +51,13 @@ void serve_worker_free(struct serve_worker *worker)
 
 int serve_renew(struct serve_worker *worker)
 {
+    worker->coming_count = 0;
     return image_reader_renew(worker->reader);
 }
 
 void serve_release(struct serve_worker *worker)
 {
+    worker->coming_count = 0;
     image_reader_release(worker->reader);
 }
 
@@ -71,6 +73,7 @@ struct answer {
     const struct serve_client *client;
     struct serve_query query;
     struct serve_cookie cookie;
+    uint32_t hash; /* of the question, for the cache */
     uint8_t *response;
     size_t limit; /* of the whole response, but for a TSIG */
     struct serve_result *result;
@@ -241,7 +244,8 @@ static bool from_cache(struct answer *answer, size_t limit)
     const uint8_t *wire = answer->response;
     bool udp = answer->client->transport == SERVE_UDP;
     struct serve_hot hot;
-    if (!serve_cache_find(answer->worker, &answer->query, udp, answer->response, limit, &hot))
+    if (!serve_cache_find(answer->worker, &answer->query, answer->hash, udp, answer->response,
+                          limit, &hot))
         return false;
     answer->length = hot.length;
     answer->result->kind = hot.kind;
@@ -266,7 +270,8 @@ static void keep(const struct answer *answer, const struct serve_work *work)
     base_store_u16(wire + 10, answer->counts[DNS_SECTION_ADDITIONAL]);
     struct serve_hot hot = {
         .length = answer->length, .subject = answer->result->subject, .kind = answer->result->kind};
-    serve_cache_keep(answer->worker, &answer->query, work->udp, &work->zone, wire, &hot);
+    serve_cache_keep(answer->worker, &answer->query, answer->hash, work->udp, &work->zone, wire,
+                     &hot);
     base_store_u16(wire + 10, additional);
 }
 
@@ -376,6 +381,23 @@ static void complain(struct answer *answer, unsigned rcode)
     refuse(answer, rcode, SERVE_EDE_NONE);
 }
 
+/* Reads the query, unless that was done ahead. */
+static int read_query(struct answer *answer, const uint8_t *wire, size_t length)
+{
+    struct serve_worker *worker = answer->worker;
+    bool udp = answer->client->transport == SERVE_UDP;
+    const struct serve_coming *coming = udp ? serve_ahead_take(worker, wire, length) : NULL;
+    if (coming != NULL) {
+        answer->query = coming->query;
+        answer->hash = coming->hash;
+        return coming->error;
+    }
+    int error = serve_query_read(&answer->query, wire, length);
+    if (worker->cache != NULL && error == BASE_OK && answer->query.name != NULL)
+        answer->hash = serve_cache_hash(&answer->query, udp);
+    return error;
+}
+
 void serve_answer(struct serve_worker *worker, const struct serve_client *client,
                   const uint8_t *query, size_t length, uint8_t *response, size_t capacity,
                   struct serve_result *result)
@@ -391,7 +413,7 @@ void serve_answer(struct serve_worker *worker, const struct serve_client *client
     answer.result = result;
     answer.cookie.present = answer.cookie.good = false;
     result->action = SERVE_SEND;
-    int error = serve_query_read(&answer.query, query, length);
+    int error = read_query(&answer, query, length);
     answer.limit = response_limit(&answer, capacity);
     if (error == BASE_OK)
         error = serve_cookie_check(worker, client, &answer.query, &answer.cookie);

@@ -26,8 +26,8 @@ struct serve_options {
     /* Cookies (RFC 9018): the first secret makes them, all of them are accepted. 0: no cookies. */
     uint8_t secrets[2][SERVE_SECRET_SIZE];
     unsigned secret_count;
-    uint16_t keepalive;     /* TCP idle time in units of 100 ms (RFC 7828); 0: do not say */
-    unsigned cache_entries; /* hot answers kept: a power of two; 0: none */
+    uint16_t keepalive;  /* TCP idle time in units of 100 ms (RFC 7828); 0: do not say */
+    size_t cache_octets; /* of hot answers kept, from 4096 to 2 GiB; 0: none */
 };
 
 enum serve_transport { SERVE_UDP, SERVE_TCP, SERVE_TLS };
@@ -86,6 +86,13 @@ uint32_t serve_expire_in(const struct image_zone *zone, const uint8_t *soa, size
                          base_time now);
 /* For what is done beside answers (transfers). */
 struct image_reader *serve_reader(struct serve_worker *worker);
+
+#define SERVE_AHEAD_MAX 32
+/* Looks at queries by UDP that will be answered next, in this order: has the memory fetched that
+ * their answers need, so that the waits for it fall together. A hint: answers are the same without
+ * it. The octets must stay as they are until then. More than SERVE_AHEAD_MAX are not looked at. */
+void serve_look_ahead(struct serve_worker *worker, const struct net_packet *packets,
+                      unsigned count);
 
 /* Answers a query. `response` has room for `capacity` octets, at least 512; what goes by TCP may
  * use up to 65535 of them. Damage in the image becomes SERVFAIL. */

@@ -191,16 +191,35 @@ struct serve_hot {
     uint32_t subject; /* of struct serve_result */
     enum net_kind kind;
 };
-int serve_cache_new(unsigned entries, struct serve_cache **out);
+/* At most so many octets of answers, from 4096 to 2 GiB. BASE_EINVAL, BASE_ENOMEM. */
+int serve_cache_new(size_t octets, struct serve_cache **out);
 void serve_cache_free(struct serve_cache *cache);
+/* Of a query that has a question. */
+uint32_t serve_cache_hash(const struct serve_query *query, bool udp);
+/* Has memory fetched that the look-up will need: first the one for all queries, then the other;
+ * false when no answer is there. */
+void serve_cache_fetch_bucket(const struct serve_cache *cache, uint32_t hash);
+bool serve_cache_fetch_answer(const struct serve_cache *cache, uint32_t hash);
 /* Looks for an answer of at most `limit` octets; copies it, with the question's case; false when
  * there is none. */
-bool serve_cache_find(struct serve_worker *worker, const struct serve_query *query, bool udp,
-                      uint8_t *response, size_t limit, struct serve_hot *hot);
+bool serve_cache_find(struct serve_worker *worker, const struct serve_query *query, uint32_t hash,
+                      bool udp, uint8_t *response, size_t limit, struct serve_hot *hot);
 /* Keeps an answer, if its question has come before. */
-void serve_cache_keep(struct serve_worker *worker, const struct serve_query *query, bool udp,
-                      const struct image_zone *zone, const uint8_t *response,
+void serve_cache_keep(struct serve_worker *worker, const struct serve_query *query, uint32_t hash,
+                      bool udp, const struct image_zone *zone, const uint8_t *response,
                       const struct serve_hot *hot);
+
+/* --- what comes next (ahead.c) --- */
+
+/* A query of the batch, as it was read. */
+struct serve_coming {
+    struct serve_query query;
+    int error; /* of serve_query_read */
+    uint32_t hash;
+};
+/* The query at `wire` if it was looked at ahead; each is given once. NULL: it was not. */
+const struct serve_coming *serve_ahead_take(struct serve_worker *worker, const uint8_t *wire,
+                                            size_t length);
 
 struct serve_worker {
     struct serve_options options;
@@ -217,6 +236,9 @@ struct serve_worker {
     uint8_t nsec3_apex_hash[CRYPTO_NSEC3_SIZE];
     struct serve_packet packet;
     struct serve_work work;
+    /* Queries that were looked at and not answered yet. */
+    unsigned coming_next, coming_count;
+    struct serve_coming coming[SERVE_AHEAD_MAX];
 };
 
 #endif

@@ -12,7 +12,7 @@ static void start(void)
     for (int i = 0; i < 2; i++) {
         char directory[] = "/tmp/kenter-fuzz-XXXXXX";
         REQUIRE(mkdtemp(directory) != NULL);
-        workers[i] = support_worker(support_image(directory, i == 1), 64);
+        workers[i] = support_worker(support_image(directory, i == 1), 8192);
         /* The files live as long as they are open. */
         REQUIRE(image_discard(directory) == BASE_OK);
         rmdir(directory);

@@ -1,7 +1,7 @@
 /*
  * Answers queries by hand: signed or unsigned zone files are published into an image, then each
  * line of standard input, a query in hexadecimal, gets a line with the response ("-": none). answer
- * [--udp|--tcp] [--payload N] [--cache N] [--now TIME] IMAGE-DIRECTORY ORIGIN=FILE...
+ * [--udp|--tcp] [--payload N] [--cache OCTETS] [--now TIME] IMAGE-DIRECTORY ORIGIN=FILE...
  */
 #include "serve/answer.h"
 #include "base/codec.h"
@@ -83,7 +83,7 @@ int main(int argc, char **argv)
         else if (strcmp(argv[at], "--payload") == 0 && at + 1 < argc)
             options.payload = (uint16_t)atoi(argv[++at]);
         else if (strcmp(argv[at], "--cache") == 0 && at + 1 < argc)
-            options.cache_entries = (unsigned)atoi(argv[++at]);
+            options.cache_octets = (size_t)atoll(argv[++at]);
         else if (strcmp(argv[at], "--now") == 0 && at + 1 < argc)
             client.now = atoll(argv[++at]);
     }

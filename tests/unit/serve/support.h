@@ -69,7 +69,7 @@ static inline struct image *support_image(const char *directory, bool nsec3)
     return image;
 }
 
-static inline struct serve_worker *support_worker(struct image *image, unsigned cache)
+static inline struct serve_worker *support_worker(struct image *image, size_t cache)
 {
     struct serve_options options = {.version = "test",
                                     .identity = "test",
@@ -77,7 +77,7 @@ static inline struct serve_worker *support_worker(struct image *image, unsigned 
                                     .nsid_length = 4,
                                     .secret_count = 2,
                                     .keepalive = 100,
-                                    .cache_entries = cache};
+                                    .cache_octets = cache};
     struct serve_worker *worker;
     REQUIRE(serve_worker_new(&options, image, &worker) == BASE_OK);
     return worker;

@@ -143,7 +143,7 @@ static void test_wildcard_leads_out(void **state)
 static void test_cache(void **state)
 {
     struct image *image = support_image(directory, false);
-    struct serve_worker *worker = support_worker(image, 16);
+    struct serve_worker *worker = support_worker(image, 65536);
     uint8_t response[65535], first[65535];
     struct serve_result result = ask(worker, "a.child.test.", DNS_TYPE_A, true, first);
     assert_int_equal(result.rcode, DNS_RCODE_NXDOMAIN);
@@ -224,7 +224,7 @@ static uint32_t random_below(uint32_t limit)
 static void test_mutations(void **state)
 {
     struct image *image = support_image(directory, true);
-    struct serve_worker *worker = support_worker(image, 8);
+    struct serve_worker *worker = support_worker(image, 8192);
     uint8_t query[600], response[65535];
     for (int i = 0; i < 60000; i++) {
         size_t length = support_query(query, names[random_below(COUNT(names))],
