@@ -4,16 +4,25 @@
  *   bench_load ask  ADDRESS@PORT QUESTIONS COUNT [WINDOW [PID...]]
  *       Keeps WINDOW questions under way (default 128), 32 in a system call, until COUNT answers
  *       came; QUESTIONS is a file of lines "NAME TYPE", asked in turn with EDNS and DO, all of them
- *       prepared beforehand. Prints the CPU time that the processes used meanwhile.
+ *       prepared beforehand; "NAME TYPE fresh" asks for another name each time: before its last
+ *       octet the first label has eight that are a number. Prints the CPU time that the processes
+ *       used meanwhile.
+ *
  *   bench_load pace ADDRESS@PORT QUESTIONS RATE SECONDS
  *       Asks at a steady rate, one at a time, and prints percentiles of the latency. It counts from
  *       when the question was due, so that a server that stalls cannot hide what waited. SIGTERM
  *       ends it before its time.
+ *
  *   bench_load wait ADDRESS@PORT ZONES SECONDS
  *       Until each zone (a file of names) has given a signed SOA; prints when the first did, and
- * the last. bench_load axfr ADDRESS@PORT ZONE Transfers a zone and prints what it was. bench_load
- * echo PORT What the others are compared with: a loop that receives 32 packets, sends them back,
- * and does nothing else. Runs until it is killed.
+ *       the last.
+ *
+ *   bench_load axfr ADDRESS@PORT ZONE
+ *       Transfers a zone and prints what it was.
+ *
+ *   bench_load echo PORT
+ *       What the others are compared with: a loop that receives 32 packets, sends them back as they
+ *       are, and does nothing else. Runs until it is killed.
  *
  * Results are one JSON object.
  */
@@ -38,6 +47,7 @@
 
 struct query {
     uint16_t length;
+    uint16_t fresh; /* where eight octets are another number each time; 0: nowhere */
     uint8_t wire[];
 };
 
@@ -90,10 +100,30 @@ static struct query *make_query(const char *name, uint16_t type, uint16_t id)
     *at++ = 1;
     memcpy(at, opt, sizeof(opt));
     query->length = (uint16_t)(HEADER + length + 4 + sizeof(opt));
+    query->fresh = 0;
     return query;
 }
 
-/* Lines "NAME TYPE", or NAME alone, which asks for the SOA. */
+/* From now on the first label ends with another number each time, and one octet. */
+static void make_fresh(struct query *query, const char *name)
+{
+    if (query->wire[HEADER] < 9)
+        refuse("too short to be fresh", name);
+    query->fresh = (uint16_t)(HEADER + 1 + query->wire[HEADER] - 9);
+}
+
+static void refresh(struct query *query)
+{
+    static uint32_t last;
+    if (last == 0)
+        last = (uint32_t)base_clock_monotonic(); /* another one in each run */
+    last += 0x9e3779b9u;
+    for (unsigned i = 0; i < 8; i++)
+        query->wire[query->fresh + i] = (uint8_t)("0123456789abcdef"[last >> 4 * i & 15]);
+}
+
+/* Lines "NAME TYPE", or NAME alone, which asks for the SOA; with the word "fresh" behind the type
+ * the name is one that was never asked for before. */
 static struct queries read_queries(const char *path)
 {
     FILE *file = fopen(path, "r");
@@ -101,11 +131,11 @@ static struct queries read_queries(const char *path)
         die(path);
     struct queries queries = {NULL, 0};
     size_t capacity = 0;
-    char name[1100], type_text[40], line[1200];
+    char name[1100], type_text[40], fresh[8], line[1200];
     while (fgets(line, sizeof(line), file) != NULL) {
         uint16_t type = DNS_TYPE_SOA;
-        int words = sscanf(line, "%1099s %39s", name, type_text);
-        if (words == 2 && dns_type_from_text(type_text, strlen(type_text), &type) != BASE_OK)
+        int words = sscanf(line, "%1099s %39s %7s", name, type_text, fresh);
+        if (words >= 2 && dns_type_from_text(type_text, strlen(type_text), &type) != BASE_OK)
             refuse("not a type", type_text);
         if (words < 1)
             continue;
@@ -116,6 +146,8 @@ static struct queries read_queries(const char *path)
                 die("memory");
         }
         queries.items[queries.count] = make_query(name, type, (uint16_t)queries.count);
+        if (words == 3)
+            make_fresh(queries.items[queries.count], name);
         queries.count++;
     }
     fclose(file);
@@ -189,6 +221,8 @@ static void fill(int fd, struct batch *out, const struct queries *queries, size_
         size_t count = window - *under_way < BATCH ? window - *under_way : BATCH;
         for (size_t i = 0; i < count; i++) {
             struct query *query = queries->items[*next];
+            if (query->fresh != 0)
+                refresh(query);
             out->parts[i] = (struct iovec){query->wire, query->length};
             *next = *next + 1 == queries->count ? 0 : *next + 1;
         }

@@ -49,7 +49,7 @@ def make_zone(bench, kind, names, signed=False):
 
 def make_questions(bench, kind, zone, origin):
     """Two files: nine of ten questions for a name that is there, in random order, each once, one of
-    ten for a name that is not; and a thousand of them again and again."""
+    ten for a name that is not and that was never asked for; and a thousand of them again and again."""
     owners = set()
     for line in zone.read_text().splitlines():
         first = line.split(None, 1)[0]
@@ -62,10 +62,10 @@ def make_questions(bench, kind, zone, origin):
     for number, owner in enumerate(owners):
         lines.append(f"{owner}.{origin} A\n")
         if number % 9 == 8:
-            lines.append(f"{rng.choice(owners)}-{rng.randrange(10 ** 9)}x.{origin} A\n")
+            lines.append(f"{rng.choice(owners)}-{rng.randrange(10 ** 8):08}x.{origin} A fresh\n")
     cold, hot = bench.work / f"{kind}.questions", bench.work / f"{kind}.hot"
     cold.write_text("".join(lines))
-    hot.write_text("".join(lines[:1000]))
+    hot.write_text("".join(lines[:1000]).replace(" fresh", ""))
     return cold, hot
 
 
