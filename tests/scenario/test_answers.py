@@ -560,7 +560,7 @@ def test_random_zones(tmp_path, server, denial, seed):
         secured = (origin, keys, params[0] if params else None)
         strip(model, origin)
     one = server({"example.": path}, "--tcp")
-    hot = server({"example.": path}, "--udp", "--cache", "64")
+    hot = server({"example.": path}, "--udp", "--cache", "65536")
     dice = random.Random(seed)
     for i in range(QUESTIONS):
         name, kind = random_question(dice, model, origin)
