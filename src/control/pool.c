@@ -205,7 +205,8 @@ static void gather_writes(struct control_pool *pool)
         end.tv_sec++;
     }
     while (pool->writes.length < GATHER_TASKS && !pool->ending && !is_awaited(&pool->writes) &&
-           pool->running > 0 && pthread_cond_timedwait(&pool->write, &pool->lock, &end) == 0)
+           pool->running + pool->tasks.length > 0 &&
+           pthread_cond_timedwait(&pool->write, &pool->lock, &end) == 0)
         ;
 }
 
