@@ -380,10 +380,10 @@ uint32_t lookup_explain_set(struct validate_lookup *lookup, const struct lookup_
 /*
  * Proofs.
  */
-static const char *denied_text(struct validate_lookup *lookup, const struct lookup_proof *proof,
+static const char *denied_text(struct validate_lookup *lookup, const struct lookup_packet *packet,
                                const char *name, uint16_t type)
 {
-    if (proof != NULL && proof->kind == LOOKUP_DENIED_NAME)
+    if (packet->message.dns.rcode == DNS_RCODE_NXDOMAIN && type != DNS_TYPE_DS)
         return format_text(lookup, "%s does not exist", name);
     return format_text(lookup, "%s has no %s", name, type_text(lookup, type));
 }
@@ -421,7 +421,7 @@ uint32_t lookup_explain_proof(struct validate_lookup *lookup, const struct looku
         cause = lookup_explain_set(lookup, packet, proof->bad, proof->bad_checked, chain, node);
     if (proof != NULL && proof->kind == LOOKUP_DENIED_CLOSER)
         return explain_closer(lookup, packet, proof, zone, name, type, node, cause);
-    const char *denied = denied_text(lookup, proof, lookup_text(lookup, name), type);
+    const char *denied = denied_text(lookup, packet, lookup_text(lookup, name), type);
     struct lookup_problem problem = {.code = VALIDATE_PROOF_MISSING,
                                      .ede = 12,
                                      .name = name,

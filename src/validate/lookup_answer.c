@@ -109,6 +109,23 @@ static struct lookup_judged accept_set(struct validate_lookup *lookup, struct lo
     return judged;
 }
 
+/* The walk came as far as the name itself, and then found the same fault that is judged already:
+ * its zone gives no proofs. */
+static bool same_fault(const struct lookup_state *end, const uint8_t *name)
+{
+    return end->verdict == LOOKUP_BOGUS && end->chain != NULL && dns_name_equal(end->name, name);
+}
+
+/* The zone that should have proved or signed, as a state to hang an explanation on. */
+static struct lookup_state *zone_at_fault(struct validate_lookup *lookup,
+                                          const struct lookup_mark *mark,
+                                          const struct lookup_state *end)
+{
+    struct validate_chain *chain = end->chain;
+    lookup_back(lookup, mark);
+    return lookup_zone(lookup, chain->name, false);
+}
+
 /* Nothing that signs it could be found good: INSECURE where security ended above, else BOGUS. */
 static struct lookup_judged reject_set(struct validate_lookup *lookup, struct lookup_packet *packet,
                                        struct validate_group *group, enum validate_node_kind kind,
@@ -117,7 +134,10 @@ static struct lookup_judged reject_set(struct validate_lookup *lookup, struct lo
 {
     struct lookup_mark mark = lookup_mark(lookup);
     struct lookup_state *end = lookup_walk(lookup, place_of(group));
-    if (end->verdict != LOOKUP_SECURE && end->verdict != LOOKUP_NO_CUT) {
+    if (zone == NULL && same_fault(end, place_of(group))) {
+        zone = zone_at_fault(lookup, &mark, end);
+        mark = lookup_mark(lookup);
+    } else if (end->verdict != LOOKUP_SECURE && end->verdict != LOOKUP_NO_CUT) {
         /* With a good zone at hand that shows what is wrong, what fails further down adds nothing.
          */
         if (zone == NULL || !is_failure(end->verdict))
@@ -627,8 +647,11 @@ static void reject_absence(struct step *step, struct lookup_state *zone,
     struct lookup_mark mark = lookup_mark(lookup);
     struct lookup_state *end =
         lookup_walk(lookup, ds ? dns_name_parent(step->name, 1) : step->name);
-    if (end->verdict != LOOKUP_SECURE && end->verdict != LOOKUP_NO_CUT &&
-        (zone == NULL || !is_failure(end->verdict))) {
+    if (zone == NULL && same_fault(end, step->name)) {
+        zone = zone_at_fault(lookup, &mark, end);
+        mark = lookup_mark(lookup);
+    } else if (end->verdict != LOOKUP_SECURE && end->verdict != LOOKUP_NO_CUT &&
+               (zone == NULL || !is_failure(end->verdict))) {
         take_unproved(step, end);
         return;
     }

@@ -39,8 +39,9 @@ enum lookup_verdict {
 struct lookup_state {
     const uint8_t *name;
     enum lookup_verdict verdict;
-    struct validate_chain *chain; /* SECURE, INSECURE (may be NULL: negative anchor); NO_CUT: of the
-                                   * zone that proved it */
+    struct validate_chain
+        *chain; /* SECURE, INSECURE (may be NULL: negative anchor); of the zone that
+                 * proved NO_CUT, or should have proved it (BOGUS; may be NULL) */
     uint32_t node;
     uint32_t finding; /* the one to name as the cause; VALIDATE_NO_CAUSE */
     struct lookup_state *next;

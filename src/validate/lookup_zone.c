@@ -455,9 +455,12 @@ static struct lookup_state by_denial(struct validate_lookup *lookup,
     uint32_t node = VALIDATE_NO_NODE;
     if (tried != NULL)
         node = lookup_proof_node(lookup, tried, LOOKUP_BOGUS, zone->node);
-    uint32_t finding =
-        lookup_explain_proof(lookup, packet, tried, zone->chain, name, DNS_TYPE_DS, node);
-    return failed(name, LOOKUP_BOGUS, finding, node);
+    state =
+        failed(name, LOOKUP_BOGUS,
+               lookup_explain_proof(lookup, packet, tried, zone->chain, name, DNS_TYPE_DS, node),
+               node != VALIDATE_NO_NODE ? node : zone->node);
+    state.chain = zone->chain;
+    return state;
 }
 
 static struct lookup_state delegated(struct validate_lookup *lookup,
