@@ -136,19 +136,20 @@ static int write_set(struct application *work, const struct touched *set)
     const struct source_edit *added = last_added(work, set);
     uint32_t ttl = added != NULL ? added->ttl : old != NULL ? old->ttl : 0;
     bool single = set->type == DNS_TYPE_SOA && added != NULL;
+    bool own = set->type == DNS_TYPE_RRSIG; /* each has the TTL of what it covers */
     int error = BASE_OK;
     for (unsigned i = 0; old != NULL && !single && error == BASE_OK && i < old->count; i++) {
         const struct dns_rr *rr = base->rrs[old->first_rr + i];
         if (!is_edited(work, set, rr))
-            error =
-                zone_batch_add(&work->writer, set->owner, set->type, ttl, rr->rdata, rr->length);
+            error = zone_batch_add(&work->writer, set->owner, set->type, own ? rr->ttl : ttl,
+                                   rr->rdata, rr->length);
     }
     for (size_t i = set->first; error == BASE_OK && i < set->end; i++) {
         const struct source_edit *edit = work->edits[i];
         bool last = i + 1 == set->end || !same_record(edit, work->edits[i + 1]);
         if (single ? edit == added : edit->add && last)
-            error = zone_batch_add(&work->writer, set->owner, set->type, ttl, edit->rdata,
-                                   edit->length);
+            error = zone_batch_add(&work->writer, set->owner, set->type, own ? edit->ttl : ttl,
+                                   edit->rdata, edit->length);
     }
     return error;
 }

@@ -288,6 +288,34 @@ bool control_change_publish(struct control_job *job, struct control_worker *work
     return !dry(job);
 }
 
+/* A zone that is not signed here. */
+static bool publish_as_is(struct control_job *job, struct control_worker *worker,
+                          const struct zone_view *view)
+{
+    bool whole;
+    int error = job->fetched == NULL ? control_pass_serial(job, view) : BASE_OK;
+    if (error != BASE_OK) {
+        job->outcome = CONTROL_FAILED;
+        control_job_report(job, SYSTEM_FAILED, NULL, "%s", base_strerror(error));
+        return false;
+    }
+    bool write = control_pass_publish(job, view, &whole);
+    if (whole && job->fetched != NULL) {
+        /* As if it had come with the whole zone: it is checked as such. */
+        job->fetched->edits = job->edits;
+        job->fetched->has_edits = true;
+        job->edits = (struct source_edits){.items = NULL};
+        job->has_edits = false;
+        job->task.run = control_whole_run;
+        return control_whole_run(&job->task, worker);
+    }
+    if (whole)
+        return publish_whole(job, worker);
+    if (write)
+        tell_difference(job, job->delta.before, job->delta.after);
+    return write && !dry(job);
+}
+
 /* The edits that a primary's difference is made of. */
 static void take_fetched(struct control_job *job)
 {
@@ -399,5 +427,5 @@ bool control_change_run(struct control_task *task, struct control_worker *worker
         return false;
     }
     return job->policy->signs ? control_change_publish(job, worker, &view)
-                              : publish_whole(job, worker);
+                              : publish_as_is(job, worker, &view);
 }

@@ -7,6 +7,7 @@
  *   schedule.c   what is due, and which job does it
  *   whole.c      a job that makes a version from all of a zone's content
  *   change.c     a job that makes a version from a change of the published one
+ *   pass.c       a job that makes a change of a zone that is not signed here
  *   resign.c     a job that makes signatures anew, a few names at a time
  *   keys.c       the keys that a job signs with
  *   writer.c     commits: registry first, then image, many zones at once
@@ -357,6 +358,12 @@ struct control_refresh {
     struct sign_policy policy;
 };
 bool control_resign_run(struct control_task *task, struct control_worker *worker);
+/* The edits as they are, for a zone that is not signed here. True: the writer takes the change.
+ * *whole: only the whole zone can be looked at, and nothing was done. */
+bool control_pass_publish(struct control_job *job, const struct zone_view *view, bool *whole);
+/* Adds to edits that were made here a SOA with a greater serial, if they have none (RFC 2136
+ * section 3.6). BASE_ENOMEM; errors of the view. */
+int control_pass_serial(struct control_job *job, const struct zone_view *view);
 /* All of the zone instead. */
 bool control_resign_whole(struct control_job *job, struct control_worker *worker);
 /* When the zone is due again, from the expiry that is the earliest now. */

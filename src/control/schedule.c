@@ -231,7 +231,7 @@ static struct control_job *make_job(struct control_zone *zone)
         zone->fetched = NULL;
         job->of_fetch = true;
         job->of_difference = job->fetched->has_edits;
-        if (job->fetched->has_edits && zone->published && job->policy->signs && !zone->changed)
+        if (job->fetched->has_edits && zone->published && !zone->changed)
             job->task.run = control_change_run;
         return job;
     }
