@@ -128,6 +128,8 @@ static void finding_text(struct base_buf *line, const struct base_finding *findi
         base_buf_printf(line, "%.1000s:%u:%u: ", place->file, place->line, place->column);
     else if (place->file != NULL)
         base_buf_printf(line, "%.1000s: ", place->file);
+    else if (place->owner != NULL)
+        base_buf_printf(line, "%.1100s: ", place->owner);
     base_buf_printf(line, "%s [%s]", finding->message, base_finding_info(finding->code)->code);
 }
 

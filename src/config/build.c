@@ -43,6 +43,7 @@ int config_default(struct config **out)
     config->rate = (struct net_rate_options)NET_RATE_DEFAULT;
     config->connections = ((struct net_limits)NET_LIMITS_DEFAULT).connections;
     config->hot_answers = 64;
+    config->transfer_size = (size_t)4 << 30;
     config->socket_mode = 0660;
     *out = config;
     return BASE_OK;

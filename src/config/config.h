@@ -126,6 +126,7 @@ struct config {
     struct config_acl exempt; /* from rate limiting */
     unsigned connections;     /* TCP and TLS, in all; 4096 */
     unsigned hot_answers;     /* MiB of each thread that answers; 64 */
+    size_t transfer_size;     /* octets of records that a primary may send of a zone; 4 GiB */
     const char *socket;       /* of the API; NULL: DATA/kenter.sock */
     unsigned socket_mode;     /* 0660 */
     const char *socket_group; /* NULL: that of the process */

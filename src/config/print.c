@@ -246,8 +246,8 @@ static void put_limits(struct base_buf *buf, const struct config *config)
                     rate->burst, rate->slip, rate->v4, rate->v6);
     base_buf_printf(buf, "  table-size: %zu\n  exempt: ", rate->buckets);
     put_acl(buf, &config->exempt);
-    base_buf_printf(buf, "limits:\n  connections: %u\n  hot-answers: %u\n", config->connections,
-                    config->hot_answers);
+    base_buf_printf(buf, "limits:\n  connections: %u\n  hot-answers: %u\n  transfer-size: %zu\n",
+                    config->connections, config->hot_answers, config->transfer_size);
 }
 
 static void put_api(struct base_buf *buf, const struct config *config)

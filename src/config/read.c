@@ -16,9 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_SIZE_MAX (16 * 1024 * 1024)
-#define ARENA_MAX     (16 * (size_t)FILE_SIZE_MAX)
-#define NEAR_MAX      64 /* longer names are compared with none */
+#define FILE_SIZE_MAX       (16 * 1024 * 1024)
+#define ARENA_MAX           (16 * (size_t)FILE_SIZE_MAX)
+#define TRANSFER_SIZE_LEAST ((size_t)1 << 20)
+#define NEAR_MAX            64 /* longer names are compared with none */
 
 /*
  * Findings
@@ -506,9 +507,20 @@ static bool read_hot_answers(struct config_reading *reading, const struct base_y
     return config_number(node, 0, 2048, &((struct config *)target)->hot_answers);
 }
 
+static bool read_transfer_size(struct config_reading *reading, const struct base_yaml *node,
+                               void *target)
+{
+    size_t size;
+    if (!config_size(node, &size) || size < TRANSFER_SIZE_LEAST)
+        return false;
+    ((struct config *)target)->transfer_size = size;
+    return true;
+}
+
 static const struct config_setting limits_settings[] = {
     {"connections", read_connections, "a number from 1 to 1000000"},
     {"hot-answers", read_hot_answers, "a number from 0 to 2048"},
+    {"transfer-size", read_transfer_size, "a size of at least 1M, as 500M or 4G"},
 };
 const struct config_section config_section_limits = CONFIG_SECTION("limits", limits_settings);
 

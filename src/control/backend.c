@@ -322,6 +322,7 @@ static void serve_reload(struct control *control, const struct api_request *requ
         control_run_due(control);
         return;
     }
+    control_clock_trust(control);
     for (size_t i = 0; i < control->table.count; i++) {
         look_again(control->table.zones[i]);
     }

@@ -63,6 +63,22 @@ static void note_damage(struct control *control)
         registry_explain(control->registry, BASE_EFORMAT, &control->damage);
 }
 
+/* What is wrong with the server as a whole. */
+static json_t *finding_list(struct control *control)
+{
+    struct base_findings clock;
+    json_t *list, *more;
+    note_damage(control);
+    base_findings_init(&clock, 1);
+    control_clock_tell(control, &clock);
+    list = api_findings(&control->damage);
+    more = api_findings(&clock);
+    json_array_extend(list, more);
+    json_decref(more);
+    base_findings_free(&clock);
+    return list;
+}
+
 void control_serve_status(struct control *control, const struct api_request *request)
 {
     struct overview all;
@@ -81,7 +97,6 @@ void control_serve_status(struct control *control, const struct api_request *req
                               (json_int_t)all.states[API_STATE_PROBLEM], "expired",
                               (json_int_t)all.states[API_STATE_EXPIRED]);
     json_t *first = all.first != NULL ? api_name(all.first->name) : json_null();
-    note_damage(control);
     api_reply_json(
         request->reply, 200,
         json_pack("{s:s,s:o,s:o,s:b,s:o,s:o,s:o,s:o,s:{s:I,s:I},s:o,s:o,s:o}", "version",
@@ -90,7 +105,7 @@ void control_serve_status(struct control *control, const struct api_request *req
                   api_time(all.earliest), "earliest_expiry_zone", first, "next_resign",
                   api_time(all.next_resign), "jobs", "running", (json_int_t)control->jobs,
                   "waiting", (json_int_t)all.waiting, "listen", listen, "processes",
-                  process_list(control), "findings", api_findings(&control->damage)));
+                  process_list(control), "findings", finding_list(control)));
 }
 
 void control_serve_health(struct control *control, const struct api_request *request)

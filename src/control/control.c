@@ -215,7 +215,7 @@ void control_zone_as_published(struct control_zone *zone)
         zone->stale = true;
     zone->exporting = zone->published && !is_exported(zone);
     if (zone->exporting)
-        zone->due = base_clock_now();
+        zone->due = control_now(zone->control);
     if (zone->source == CONFIG_EDITS && zone->stale)
         zone->changed = true;
     if (zone->source == CONFIG_EDITS && !zone->published)
@@ -283,6 +283,8 @@ void control_zone_source_seen(struct control_zone *zone)
 static int add_api_zone(void *context, const struct registry_zone *known)
 {
     struct control *control = context;
+    if (known->published && known->published_at > control->newest)
+        control->newest = known->published_at;
     if (!known->made)
         return BASE_OK;
     int error = control_zone_of_api(control, known);
@@ -492,7 +494,10 @@ static int load_zones(struct control *control)
     for (size_t i = 0; i < config->zone_count; i++)
         add_config_zone(control, &config->zones[i]);
     int error = control_catalogs_start(control);
-    return error == BASE_OK ? registry_zones(control->registry, add_api_zone, control) : error;
+    if (error == BASE_OK)
+        error = registry_zones(control->registry, add_api_zone, control);
+    control_clock_start(control, control->newest);
+    return error;
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -653,7 +658,8 @@ static int start_to_stand_still(struct control *control)
 static int start(struct control *control)
 {
     const struct config *config = control->config;
-    struct source_fetcher_options fetcher = {.log = *control->log};
+    struct source_fetcher_options fetcher = {.zone_bytes_max = config->transfer_size,
+                                             .log = *control->log};
     unsigned workers = base_thread_count(config->threads);
     if (!make_places(control))
         return BASE_EIO;

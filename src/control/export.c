@@ -92,7 +92,7 @@ static void exported(struct control_task *task)
         base_findings_free(&findings);
         control->refused++;
         zone->exporting = true;
-        zone->due = base_clock_now() + CONTROL_RETRY_MOST;
+        zone->due = control_now(zone->control) + CONTROL_RETRY_MOST;
     } else {
         control_zone_set_problem(zone, CONTROL_PROBLEM_EXPORT, NULL);
         if (!zone->stale && zone->failures == 0)

@@ -4,6 +4,7 @@
  *   control.c    start, loop, end
  *   pool.c       workers, the writer's queue, and the way back into the loop
  *   table.c      the zones, in canonical order
+ *   clock.c      which time it is
  *   schedule.c   what is due, and which job does it
  *   whole.c      a job that makes a version from all of a zone's content
  *   change.c     a job that makes a version from a change of the published one
@@ -283,6 +284,7 @@ struct control_job {
     uint8_t name[DNS_NAME_MAX];
     enum config_source source;
     const struct config_policy *policy;
+    struct config_policy own_policy; /* the clock is in doubt */
     uint64_t template;
     base_time expires;               /* of a zone of primaries */
     char *file;                      /* owned; NULL: none, or gone */
@@ -419,13 +421,17 @@ struct control {
     struct control_zone **due;
     size_t due_count, due_next;
     struct control_zone *urgent, **urgent_last;
-    unsigned urgent_run;  /* so many were taken one after the other */
-    base_time looked_at;  /* at the clock */
-    char *keys_directory; /* for messages */
-    base_time next;       /* when the first of the others is due */
-    uint64_t weight;      /* of the jobs that run */
-    unsigned fresh;       /* jobs that run for zones that the image does not have */
-    unsigned jobs;        /* that run */
+    unsigned urgent_run;               /* so many were taken one after the other */
+    base_time looked_at;               /* at the clock */
+    uint64_t looked_at_monotonic;      /* seconds */
+    bool turned_back;                  /* and the zones were not looked at since */
+    base_time newest;                  /* publication before the start */
+    int64_t clock_behind, clock_ahead; /* so much earlier or later may it be in truth; seconds */
+    char *keys_directory;              /* for messages */
+    base_time next;                    /* when the first of the others is due */
+    uint64_t weight;                   /* of the jobs that run */
+    unsigned fresh;                    /* jobs that run for zones that the image does not have */
+    unsigned jobs;                     /* that run */
     bool stopping;
     bool first_look_over;
     bool told_ready;
@@ -501,6 +507,20 @@ void control_doubt_watch(struct control *control);
 void control_doubt_well(struct control *control); /* the end was an orderly one */
 /* Somebody could not read the image, or died: it is read in full, and made again if need be. */
 void control_image_doubted(struct control *control);
+
+/* clock.c */
+/* `newest` was published before, by whatever clock; 0: nothing. */
+void control_clock_start(struct control *control, base_time newest);
+/* How far the clock has jumped since the last look: seconds, negative for back. */
+int64_t control_clock_look(struct control *control);
+void control_clock_trust(struct control *control); /* somebody says that it is right */
+/* The latest that it may be: what is due is due by it, and keys and signatures are looked at by it.
+ */
+base_time control_now(struct control *control);
+/* The policy whose signatures begin before the earliest that it may be. */
+void control_clock_policy(const struct control *control, const struct config_policy *policy,
+                          struct config_policy *out);
+void control_clock_tell(const struct control *control, struct base_findings *findings);
 
 /* schedule.c */
 void control_collect_due(struct control *control);

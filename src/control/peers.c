@@ -116,7 +116,7 @@ bool control_keys_there(struct control *control)
 /* What failed for want of keys is tried at once. */
 static void try_failed(struct control *control)
 {
-    base_time now = base_clock_now();
+    base_time now = control_now(control);
     for (size_t i = 0; i < control->table.count; i++) {
         struct control_zone *zone = control->table.zones[i];
         if (zone->failures > 0)

@@ -10,8 +10,6 @@
 /* A directory that the system cannot watch (a network file system) is looked at this often; and
  * what is due by the clock is found this late at most. */
 #define POLL_MS 10000
-/* Clocks are set right by small steps; more is a jump. Seconds. */
-#define CLOCK_BACK 60
 /* After so many zones that are urgent, one that is merely due has its turn. */
 #define URGENT_RUN 8
 /* A new image takes the place of the one before it this late at most: a catalog or a primary that
@@ -35,7 +33,7 @@ static bool is_due(const struct control_zone *zone, base_time now)
 /* Lists what is due now, in the order of names. */
 void control_collect_due(struct control *control)
 {
-    base_time now = base_clock_now();
+    base_time now = control_now(control);
     for (size_t i = control->due_next; i < control->due_count; i++) {
         if (control->due[i] != NULL)
             control->due[i]->listed = false;
@@ -121,16 +119,15 @@ static struct control_zone *next_zone(struct control *control)
  * signatures that begin in the future are made anew. */
 static void look_at_clock(struct control *control)
 {
-    base_time now = base_clock_now();
-    bool back = control->looked_at != 0 && now < control->looked_at - CLOCK_BACK;
-    control->looked_at = now;
-    if (!back)
+    base_time now = base_clock_now(), latest = control_now(control);
+    if (!control->turned_back)
         return;
+    control->turned_back = false;
     CONTROL_LOG(control, WARNING, "the clock went back: every zone is looked at");
     for (size_t i = 0; i < control->table.count; i++) {
         struct control_zone *zone = control->table.zones[i];
         if (zone->due != 0) {
-            zone->due = now;
+            zone->due = latest;
             zone->stale = true;
         }
         if (zone->refresh_due > now)
@@ -206,7 +203,7 @@ static void take_changes(struct control_zone *zone, struct control_job *job)
  * is signed as a whole, which is the faster way to have all of it right. */
 static bool resigns_in_steps(const struct control_zone *zone, const struct control_job *job)
 {
-    base_time left = zone->earliest_expiry - base_clock_now();
+    base_time left = zone->earliest_expiry - control_now(zone->control);
     return zone->published && zone->in_image && zone->is_signed && job->policy->signs &&
            zone->failures == 0 && left > (base_time)job->policy->sign.refresh / 2;
 }
@@ -302,14 +299,14 @@ static void start(struct control_zone *zone, unsigned threads)
     }
     struct control_job *job = make_job(zone);
     if (job == NULL) {
-        zone->due = base_clock_now() + CONTROL_RETRY_FIRST;
+        zone->due = control_now(zone->control) + CONTROL_RETRY_FIRST;
         return;
     }
     job->task.record = control_job_record;
     job->task.store = control_job_store;
     job->task.done = job_done;
     job->task.patient = job->task.run != control_change_run;
-    job->now = base_clock_now();
+    job->now = control_now(control);
     job->threads = threads;
     zone->busy = true;
     if (job->task.run == control_whole_run)
@@ -332,7 +329,7 @@ static bool all_done(const struct control *control)
 /* Catalogs that we make follow soon, but not at every one of many zones. */
 static void plan_members(struct control *control)
 {
-    base_time now = base_clock_now();
+    base_time now = control_now(control);
     if (!control->members_changed || control->stopping || !control_sources_known(control))
         return;
     if (control->members_due == 0)
@@ -371,7 +368,7 @@ void control_run_due(struct control *control)
     control_reopen_serve(control);
     if (!all_done(control))
         return;
-    base_time now = base_clock_now();
+    base_time now = control_now(control);
     if (control->stopping || (control->options->once && control->first_look_over))
         uv_stop(&control->loop);
     else if (control->next != 0 && control->next - now < POLL_MS / 1000)
@@ -474,7 +471,7 @@ static void try_again(struct control_zone *zone)
     if (wait > CONTROL_RETRY_MOST)
         wait = CONTROL_RETRY_MOST;
     zone->failures++;
-    base_time again = base_clock_now() + wait;
+    base_time again = control_now(zone->control) + wait;
     zone->due = again;
     control_schedule(zone->control, (uint64_t)wait * 1000);
 }
@@ -639,7 +636,7 @@ static void job_done(struct control_task *task)
     else if (!zone->busy &&
              (zone->changed || zone->fetched != NULL || (zone->changes != NULL && !zone->stale)))
         control_zone_urgent(zone);
-    else if (job->step && is_due(zone, base_clock_now()))
+    else if (job->step && is_due(zone, control_now(zone->control)))
         list_again(zone);
     control_job_free(job);
 }
@@ -652,7 +649,7 @@ void control_zone_add_change(struct control_zone *zone, struct control_change *c
     zone->change_count++;
     zone->change_octets += change->length;
     /* One that fails is tried when it is due, not at every change. */
-    if (zone->stale && zone->due > base_clock_now())
+    if (zone->stale && zone->due > control_now(zone->control))
         return;
     control_zone_urgent(zone);
     control_run_due(zone->control);

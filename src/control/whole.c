@@ -22,7 +22,12 @@ struct control_job *control_job_new(struct control_zone *zone)
     job->control = zone->control;
     job->zone = zone;
     job->source = zone->source;
+    control_clock_look(zone->control);
     job->policy = zone->as->policy;
+    if (zone->control->clock_behind != 0 || zone->control->clock_ahead != 0) {
+        control_clock_policy(zone->control, job->policy, &job->own_policy);
+        job->policy = &job->own_policy;
+    }
     job->template = zone->template;
     job->expires = zone->source == CONFIG_PRIMARY ? zone->expires_at : 0;
     job->is_catalog = control_is_catalog(zone);

@@ -53,12 +53,37 @@ static int give_owner(const struct place *place, uint8_t out[DNS_NAME_MAX])
     return BASE_OK;
 }
 
+/* What a damaged page does not show looks as if it were not there, and a change that is made of
+ * that would be lost or wrong. A name that is not there has one of the zone before it, the apex at
+ * least, and that must be readable. */
+static int confirm_absence(struct place *place)
+{
+    struct image_name name;
+    MDB_val wanted = place->key;
+    int rc = mdb_cursor_get(place->cursor, &place->key, &place->value, MDB_SET_RANGE);
+    if (rc == 0 || rc == MDB_NOTFOUND)
+        rc = mdb_cursor_get(place->cursor, &place->key, &place->value,
+                            rc == 0 ? MDB_PREV : MDB_LAST);
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return image_error(rc);
+    bool sound = rc == 0 && in_zone(place) && place->key.mv_size <= IMAGE_KEY_MAX &&
+                 mdb_cmp(mdb_cursor_txn(place->cursor), mdb_cursor_dbi(place->cursor), &place->key,
+                         &wanted) < 0 &&
+                 image_value_decode(&place->value, &name) == BASE_OK;
+    return sound ? BASE_ENOENT : BASE_EFORMAT;
+}
+
 static int find_name(struct place *place, void *context, const uint8_t *name)
 {
     int error = place_name(place, context, name);
     if (error != BASE_OK)
         return error;
-    return place_error(mdb_cursor_get(place->cursor, &place->key, &place->value, MDB_SET_KEY));
+    MDB_val wanted = place->key;
+    int rc = mdb_cursor_get(place->cursor, &place->key, &place->value, MDB_SET_KEY);
+    if (rc != MDB_NOTFOUND)
+        return image_error(rc);
+    place->key = wanted;
+    return confirm_absence(place);
 }
 
 /* Rdata from the image becomes a record that the rest of Kenter trusts. */

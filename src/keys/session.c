@@ -31,6 +31,7 @@ static int handle_provide(struct keys_session *session, const struct process_mes
     int error = keys_get_provide(message->data, message->length, &provide);
     if (error != BASE_OK)
         return error;
+    session->provided = provide.now;
     *result = keys_vault_provide(session->vault, &provide, &session->findings, &zone,
                                  &provided.created, &provided.settled);
     if (*result ==
@@ -99,6 +100,9 @@ static int handle_sign(struct keys_session *session, const struct process_messag
     *result = keys_vault_find(session->vault, sign.zone, &zone);
     if (*result != BASE_OK)
         return BASE_OK;
+    /* Whose clock jumped back asks for signatures by the time before, too. */
+    if (session->provided > now)
+        now = session->provided;
     *result = keys_vault_take(session->vault, zone, sign.id, now, &signer);
     if (*result == BASE_OK) {
         error = sign_items(session, &sign, signer, result);

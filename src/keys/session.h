@@ -12,6 +12,8 @@ struct keys_session {
     struct base_buf parts;    /* what came by KEYS_PART */
     struct base_buf answer;   /* data of the last answer */
     struct base_findings findings;
+    base_time
+        provided; /* at this time keys were asked for last: it may be later than the clock's */
 };
 
 void keys_session_init(struct keys_session *session, struct keys_vault *vault);

@@ -22,6 +22,7 @@ struct sign_policy {
     uint32_t validity;  /* 14 days */
     uint32_t refresh;   /* made anew when less than this is left: 7 days */
     uint32_t inception; /* back-dated by: 1 hour */
+    uint32_t doubt;     /* by so much more, since the clock is in doubt: 0; never read */
     uint32_t jitter; /* expirations spread over this by a hash of the name: 1 day, at most validity
                         - refresh */
     /* keys made when there are none */

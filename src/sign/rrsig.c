@@ -112,8 +112,8 @@ static bool is_good(const struct sign_job *job, const struct sign_owner *owner,
         memcmp(rdata + RRSIG_FIXED, job->apex, job->apex_length) != 0)
         return false;
     int64_t left = until(job, base_load_u32(rdata + 8));
-    return until(job, base_load_u32(rdata + 12)) <= 0 && left > (int64_t)job->policy->refresh &&
-           left <= (int64_t)job->policy->validity;
+    return until(job, base_load_u32(rdata + 12)) <= -(int64_t)job->policy->doubt &&
+           left > (int64_t)job->policy->refresh && left <= (int64_t)job->policy->validity;
 }
 
 static const struct dns_rr *find_kept(const struct sign_job *job, const struct sign_owner *owner,

@@ -102,7 +102,7 @@ void sign_job_init(struct sign_job *job, const struct sign_request *request,
         .findings = findings,
         .nsec3 = request->policy->denial == SIGN_NSEC3,
         .opt_out = request->policy->denial == SIGN_NSEC3 && request->policy->opt_out,
-        .inception = (uint32_t)(request->now - request->policy->inception),
+        .inception = (uint32_t)(request->now - request->policy->inception - request->policy->doubt),
         .threads = base_thread_count(request->threads),
     };
     job->apex_length = dns_name_lower(job->apex, request->zone->apex);

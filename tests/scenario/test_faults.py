@@ -1,6 +1,7 @@
 """What must hold when things go wrong: processes killed, disks full, images damaged, clocks that jump, primaries and
 clients that misbehave, floods. Each test says what must hold, and a checker outside asks all the time."""
 import json
+import json
 import os
 import random
 import shutil
@@ -16,16 +17,19 @@ import dns.exception
 import dns.flags
 import dns.message
 import dns.name
+import dns.opcode
 import dns.query
 import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
+import dns.tsigkeyring
 import pytest
 
 from api_support import ask
 from faults_support import (KENTER, KENTERD, KEYRING, N, ROLES, SECRET, T, ZONE, Bogus, Checker, Judge, Site, anchor,
                             free_port, good, receive, replace, wait_for)
+from liar import Liar
 
 KILLS = int(os.environ.get("KENTER_KILLS", "40"))
 
@@ -415,7 +419,6 @@ def test_the_image_is_damaged_while_running(make, damage):
     checker = Checker(site, zones, [*updater.names, "h7", "h150", "h260"], timeout=0.3).start()
     time.sleep(0.3)
     path, begun = site.data / "image/data.mdb", time.time()
-    node = path.stat().st_ino
     updater.patience = 20  # the old image may answer until the new one is filled
     if damage == "deleted":
         shutil.rmtree(path.parent)
@@ -433,7 +436,8 @@ def test_the_image_is_damaged_while_running(make, damage):
     wait_for(lambda: all(site.serial(zone) for zone in zones) and site.text("h150.file.example."), 25, "all zones")
     for _ in range(3):
         updater.change()
-    wait_for(lambda: path.exists() and path.stat().st_ino != node and len(site.children()) == 3, 20, "the new image")
+    site.wait_log("made again from the" if damage != "deleted" else "written again")
+    wait_for(lambda: path.exists() and len(site.children()) == 3, 20, "the new image")
     for _ in range(3):
         updater.change()
     ended = time.time()
@@ -559,6 +563,177 @@ def test_the_end_comes_at_the_start(make):
         children = site.children()
         site.stop()
         assert not any(Path(f"/proc/{pid}").exists() for pid in children.values())
+
+
+# --- clocks that jump ---
+
+DAY = 86400
+
+
+@pytest.mark.parametrize("jumps", [(20 * DAY,), (-20 * DAY,), (400 * DAY, -5 * DAY), (-25 * 365 * DAY, 6 * 3600)],
+                         ids=["forward", "back", "both", "far"])
+def test_the_clock_jumps(make, tmp_path, jumps):
+    """Whatever the server's clock says while it runs, at the true time (that of this test) all answers are good:
+    re-signing, edits, a control process that starts anew in the wrong time, and the way back."""
+    zones = ("file.example", "edits.example", "edits3.example")
+    preload, shift = KENTERD.parent / "tests/tools/clockshift.so", tmp_path / "shift"
+    shift.write_bytes(struct.pack("q", 0))
+
+    def set_clock(seconds):
+        with open(shift, "r+b") as file:
+            file.write(struct.pack("q", seconds))
+
+    environment = {"LD_PRELOAD": str(preload), "KENTER_CLOCK_SHIFT": str(shift),
+                   "ASAN_OPTIONS": "verify_asan_link_order=0"}
+    site = make(("file.example",), zones[1:], environment=environment)
+    checker = Checker(site, zones).start()
+    edits = 1
+
+    def edit():
+        nonlocal edits
+        edits += 1
+        site.write("file.example", f"edit-{edits}", edits)
+        for zone in zones[1:]:
+            site.kenter("set", zone, "value", "600", "TXT", f"edit-{edits}")
+        for zone in zones:
+            wait_for(lambda z=zone: site.text(f"value.{z}.") == [f"edit-{edits}"], 15, f"edit {edits} of {zone}")
+            site.verify(zone)
+
+    def doubt():
+        status = ask(site.data / "kenter.sock", "GET", "/v1/status").json
+        return [f["code"] for f in status["findings"]]
+
+    edit()
+    assert not doubt()
+    for jump in jumps:
+        set_clock(jump)
+        edit()  # at once: before anything else has looked at the clock
+        assert doubt() == ["sign.clock-doubtful"]
+        time.sleep(11)  # now everything has, and what was due was signed
+        for zone in zones:
+            site.verify(zone)
+        edit()
+        site.kill("control")
+        wait_for(lambda: site.kenter("status", check=False).returncode in (0, 1), 10)
+        edit()
+        assert doubt() == ["sign.clock-doubtful"]
+    set_clock(0)
+    edit()
+    time.sleep(11)
+    edit()
+    site.kenter("reload")
+    wait_for(lambda: not doubt(), 5)
+
+    def lifetimes():
+        answer = [site.ask(f"{name}.{zone}", "ANY", tcp=True) for zone in zones for name in ("www", "value")]
+        return [s.expiration - time.time() for a in answer for r in a.answer if r.rdtype == T.RRSIG for s in r]
+    wait_for(lambda: max(lifetimes()) < 15 * DAY, 15, "signatures that live as long as ever")
+    edit()
+    good(checker.stop(), site)
+    assert "the clock went" in site.log.read_text()
+
+
+# --- primaries that lie ---
+
+# How it misbehaves, and what `kenter why` must say.
+LIES = {
+    "garbage": ("fetch.bad-message", "malformed"),
+    "noise": ("fetch.cut-short", "0 messages"),
+    "cut": ("fetch.cut-short", "closed"),
+    "unfinished": ("fetch.cut-short", "closed"),
+    "stall": ("fetch.stalled", "no whole message"),
+    "drip": ("fetch.stalled", "no whole message"),
+    "slow": (None, None),
+    "serial back": ("fetch.serial-went-back", "older than"),
+    "misfit": ("fetch.refused", "REFUSED"),
+    "absent": (None, None),
+    "wrong tsig": ("fetch.tsig", ""),
+    "unsigned": ("fetch.tsig", ""),
+    "endless": ("fetch.too-large", "octets"),
+    "another zone": ("fetch.bad-content", ""),
+    "another soa": ("fetch.not-authoritative", "no SOA of the zone"),
+    "another id": ("fetch.no-answer", ""),
+    "another id in TCP": ("fetch.bad-message", ""),
+    "garbage in UDP": ("fetch.no-answer", ""),
+    "outside": ("fetch.bad-content", ""),
+    "silent": ("fetch.no-answer", ""),
+    "no NS": ("zone.ns-missing", ""),
+}
+SIGNED_LIES = ("wrong tsig", "unsigned")
+
+
+def test_primaries_that_lie(make):
+    """Each zone has a primary that begins to misbehave in its own way. The last good version goes on being served and
+    signed, `kenter why` says what the primary does, and when it is well again, so is the zone."""
+    keys = dns.tsigkeyring.from_text({"test.key.": SECRET})
+    liars = {mode: Liar(ZONE, f"127.0.0.{number}", keys) for number, mode in enumerate(LIES, 2)}
+    names = {mode: mode.lower().replace(" ", "-") + ".example" for mode in LIES}
+    remotes = "".join(f"  liar{i}: {{addresses: {liar.address}@{liar.port}"
+                      f"{', key: test.key' if mode in SIGNED_LIES else ''}}}\n"
+                      for i, (mode, liar) in enumerate(liars.items()))
+    for mode, liar in liars.items():
+        liar.set(names[mode], "well", 100)
+    site = make((), (), settings=f"remotes:\n{remotes}limits: {{transfer-size: 16M}}\n", more="".join(
+        f"  {names[mode]}: {{primaries: [liar{i}]}}\n" for i, mode in enumerate(liars)))
+
+    def notify(mode):
+        message = dns.message.make_query(names[mode], "SOA")
+        message.set_opcode(dns.opcode.NOTIFY)
+        with socket.socket(type=socket.SOCK_DGRAM) as line:
+            line.bind((liars[mode].address, 0))
+            if mode in SIGNED_LIES:
+                message.use_tsig(keys, "test.key.", algorithm="hmac-sha256")
+            line.sendto(message.to_wire(), ("127.0.0.1", site.port))
+
+    for name in names.values():
+        wait_for(lambda n=name: site.serial(n), 30, name)
+    served = {name: site.serial(name) for name in names.values()}
+    checker = Checker(site, list(names.values()), timeout=1).start()
+    memory = site.resident()
+    begun = time.monotonic()
+    for mode, liar in liars.items():
+        liar.set(names[mode], mode, 110 if mode != "serial back" else 105)
+        notify(mode)
+
+    def why(mode):
+        return json.loads(site.kenter("why", "--json", names[mode], check=False).stdout)
+
+    waiting, said = dict(LIES), {}
+    while waiting:
+        for mode, (code, words) in list(waiting.items()):
+            if code is None:
+                del waiting[mode]
+                continue
+            for finding in why(mode)["findings"]:
+                if finding["code"] == code and words in finding["message"]:
+                    said[mode] = f"{time.monotonic() - begun:.1f} s: {finding['message']}"
+                    waiting.pop(mode, None)
+        if time.monotonic() - begun > 90:
+            break
+        time.sleep(0.2)
+    for mode, text in said.items():
+        print(f"{mode}: {text}")
+    assert not waiting, {m: [f["code"] + " " + f["message"] for f in why(m)["findings"]] for m in waiting}
+    grown = site.resident() - memory
+    print(f"{grown >> 20} MiB more; the endless one sent {liars['endless'].sent >> 20} MiB")
+    assert grown < 100 << 20
+    for mode, name in names.items():
+        if mode not in ("slow", "absent"):
+            assert site.serial(name) == served[name], mode
+            assert site.text(f"value.{name}.") == ["version 100"], mode
+            site.verify(name)
+
+    # It is well again.
+    for mode, liar in liars.items():
+        liar.set(names[mode], "well", 200)
+        notify(mode)
+    for mode, name in names.items():
+        wait_for(lambda n=name: site.text(f"value.{n}.") == ["version 200"], 60, f"the new version of {name}", 0.1)
+        site.verify(name)
+        wait_for(lambda m=mode: not why(m)["findings"], 10, f"nothing against {name}: {why(mode)}")
+    for liar in liars.values():
+        liar.stop()
+    good(checker.stop(), site)
 
 
 # --- zone files ---

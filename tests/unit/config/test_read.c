@@ -61,7 +61,7 @@ static const char whole[] =
     "server: {version: \"Kenter \\\"x\\\"\", identity: ns1, nsid: 0x0aFF}\n"
     "rate-limit: {enabled: false, answers: 1, referrals: 2, nodata: 3, nxdomain: 4, errors: 5,\n"
     "  burst: 6, slip: 7, ipv4-prefix: 32, ipv6-prefix: 64, table-size: 2048, exempt: office}\n"
-    "limits: {connections: 99}\n"
+    "limits: {connections: 99, transfer-size: 64M}\n"
     "api: {socket: /run/kenter.sock, mode: \"0600\", group: staff, metrics: \"[::1]:9000\"}\n"
     "export: /srv/signed\n"
     "keys:\n"
@@ -115,6 +115,7 @@ static void assert_server(const struct config *config)
     assert_int_equal(config->rate.slip, 7);
     assert_int_equal(config->exempt.count, 2);
     assert_int_equal(config->connections, 99);
+    assert_int_equal(config->transfer_size, 64 << 20);
     assert_int_equal(config->socket_mode, 0600);
     assert_int_equal(net_address_port(config->metrics), 9000);
     assert_string_equal(config->export_directory, "/srv/signed");
