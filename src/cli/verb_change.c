@@ -174,6 +174,15 @@ static int run_delete(struct cli_call *call)
         .name = "DATA", .kind = CLI_TEXT, .repeats = true,                                         \
         .help = "As in a zone file; quote for the shell what it would take apart."                 \
     }
+/* A whole record: of set and add. */
+static const struct cli_operand record_operands[] = {
+    CLI_OPERAND_ZONE,
+    OPERAND_NAME,
+    {.name = "TTL", .kind = CLI_TEXT, .help = "In seconds, or as a duration: 3600, 1h."},
+    {.name = "TYPE", .kind = CLI_TEXT, .help = "Its type."},
+    OPERAND_DATA,
+    {.name = NULL}};
+
 #define WHAT_HAPPENS                                                                               \
     "The difference is shown first and, on a terminal, asked about. The change is on disk, "       \
     "signed, verified and served when the command ends, or nothing was changed.\n\n"               \
@@ -184,14 +193,7 @@ const struct cli_verb cli_verb_set = {
     .name = "set",
     .summary = "replace the records of a name and type",
     .description = "The records of this name and type become the one that is given. " WHAT_HAPPENS,
-    .operands =
-        (const struct cli_operand[]){
-            CLI_OPERAND_ZONE,
-            OPERAND_NAME,
-            {.name = "TTL", .kind = CLI_TEXT, .help = "In seconds, or as a duration: 3600, 1h."},
-            {.name = "TYPE", .kind = CLI_TEXT, .help = "Its type."},
-            OPERAND_DATA,
-            {.name = NULL}},
+    .operands = record_operands,
     .options = OPTIONS,
     .examples =
         (const struct cli_example[]){
@@ -205,14 +207,7 @@ const struct cli_verb cli_verb_add = {
     .name = "add",
     .summary = "add a record to a zone",
     .description = "One more record. " WHAT_HAPPENS,
-    .operands =
-        (const struct cli_operand[]){
-            CLI_OPERAND_ZONE,
-            OPERAND_NAME,
-            {.name = "TTL", .kind = CLI_TEXT, .help = "In seconds, or as a duration: 3600, 1h."},
-            {.name = "TYPE", .kind = CLI_TEXT, .help = "Its type."},
-            OPERAND_DATA,
-            {.name = NULL}},
+    .operands = record_operands,
     .options = OPTIONS,
     .examples =
         (const struct cli_example[]){

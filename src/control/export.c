@@ -15,9 +15,9 @@ char *control_zone_path(const char *directory, const uint8_t *zone, const char *
 {
     char text[DNS_NAME_TEXT], safe[3 * DNS_NAME_TEXT + 8];
     size_t length = dns_name_to_text(text, zone);
-    /* "example.com." → "example.com"; the root stays recognisable. */
+    /* "example.com." → "example.com"; the root is "@", as in zone files and among keys. */
     if (length == 1)
-        length = (size_t)snprintf(text, sizeof(text), "root.");
+        length = (size_t)snprintf(text, sizeof(text), "@.");
     size_t at = 0;
     for (size_t i = 0; i + 1 < length; i++) {
         if (text[i] == '/' || text[i] == '%' || text[i] == '\\')

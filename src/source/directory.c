@@ -58,7 +58,7 @@ int source_zone_of_file(const char *file_name, uint8_t zone[DNS_NAME_MAX])
     static const uint8_t root[] = {0};
     uint8_t name[DNS_NAME_MAX];
     size_t name_length;
-    /* "root.zone" is what everybody calls the root's file. */
+    /* We write "@.zone"; "root.zone" is what everybody calls the root's file. */
     if (strcmp(text, "root") == 0 || strcmp(text, "@") == 0)
         memcpy(name, root, 1);
     else if (dns_name_from_text(name, &name_length, text, strlen(text), root) != BASE_OK)

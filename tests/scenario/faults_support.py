@@ -70,7 +70,7 @@ def wait_for(good, seconds=20, what="what was waited for", step=0.02):
         result = good()
         if result:
             return result
-        assert time.monotonic() < deadline, f"{what} did not come in {seconds} s"
+        assert time.monotonic() < deadline, f"{what() if callable(what) else what} did not come in {seconds} s"
         time.sleep(step)
 
 
@@ -147,10 +147,10 @@ class Site:
                 found[arguments[arguments.index(b"--role") + 1].decode()] = pid
         return found
 
-    def resident(self):
-        """Octets of memory of all processes that are their own."""
-        total = 0
-        for pid in [self.process.pid, *self.children().values()]:
+    def resident(self, *roles):
+        """Octets of memory that are their own: of these processes, of all when none is named."""
+        total, children = 0, self.children()
+        for pid in [children.get(role) for role in roles] or [self.process.pid, *children.values()]:
             try:
                 for line in Path(f"/proc/{pid}/status").read_text().splitlines():
                     if line.startswith("RssAnon:"):

@@ -978,3 +978,51 @@ def test_clients_that_never_read_transfers_and_a_name_with_ten_thousand_records(
     for line in lines:
         line.close()
     wait_for(lambda: (lambda z: z.nodes)(site.transfer("edits.example")), 20)
+
+
+def test_memory_comes_back(make):
+    """What clients that never read, and connections that say nothing or half a thing, have cost is free again when
+    they are cut off, though they never close; so it is after they come again."""
+    many = "".join(f"many{i} TXT \"{'x' * 200}\"\n" for i in range(20000))
+    site = make(("file.example",), (), start=False)
+    site.write("file.example", more=many)
+    site.start()
+    wait_for(lambda: site.text("many19999.file.example."), 30, "the zone")
+    wire = dns.message.make_query("file.example", "AXFR").to_wire()
+    site.transfer("file.example")
+    for _ in range(3000):
+        site.try_ask("www.file.example", "A", tcp=False)
+    start, peaks = site.resident("serve"), []
+    for turn in range(3):
+        lines = []
+        for number in range(600):
+            line = socket.socket()
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            line.bind((f"127.0.1.{number % 200 + 1}", 0))
+            line.connect(("127.0.0.1", site.port))
+            if number % 3 == 0:
+                line.sendall(struct.pack("!H", len(wire)) + wire)
+            elif number % 3 == 1:
+                line.sendall(struct.pack("!H", len(wire)) + wire[:20])
+            lines.append(line)
+        time.sleep(1)
+        peaks.append(site.resident("serve") - start)
+
+        def cut_off():
+            rest = 0
+            for line in lines:
+                try:
+                    line.setblocking(False)
+                    rest += line.recv(1, socket.MSG_PEEK) == b"never"
+                except BlockingIOError:
+                    rest += 1
+                except OSError:
+                    pass
+            return rest == 0
+        wait_for(cut_off, 60, "the end of all connections", 0.5)
+        wait_for(lambda: site.resident("serve") < start + (4 << 20), 10,
+                 lambda: f"the memory of the start; {(site.resident('serve') - start) >> 10} KiB more")
+        for line in lines:
+            line.close()
+    print("KiB more at the peaks:", [p >> 10 for p in peaks], "at the end:", (site.resident("serve") - start) >> 10)
+    site.verify("file.example")

@@ -1,5 +1,6 @@
-/* docs/config.md names every setting, and none that is not there, with the default that the code
- * has; its examples can be read. examples/kenter.yaml stands at the defaults. */
+/* docs/config.md and the page kenter.yaml(5) name every setting, and none that is not there, with
+ * the default that the code has; its examples can be read. examples/kenter.yaml stands at the
+ * defaults. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +18,8 @@
 #include "base/file.h"
 #include "config/read.h"
 
-#define PAGE TEST_DATA "/../docs/config.md"
+#define PAGE   TEST_DATA "/../docs/config.md"
+#define MANUAL TEST_DATA "/../docs/man/kenter.yaml.5"
 
 /* The headings of sections, and how settings of each are written to be read alone: what stands
  * before NAME: VALUE and behind it. No form: it cannot stand alone. */
@@ -141,6 +143,42 @@ static void test_settings(void **state)
     free(page);
 }
 
+static bool is_setting(const char *word)
+{
+    for (size_t s = 0; s < SECTIONS; s++)
+        for (size_t i = 0; i < sections[s].section->count; i++)
+            if (strcmp(sections[s].section->settings[i].name, word) == 0)
+                return true;
+    return false;
+}
+
+/* The page of the manual marks settings by Cm: it has all of them, and no other. */
+static void test_manual(void **state)
+{
+    char *page = load(MANUAL), *save = NULL, *within;
+    bool seen[SECTIONS][32] = {{false}};
+    for (char *line = strtok_r(page, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
+        char *mark = strstr(line, "Cm ");
+        if (line[0] != '.' || mark == NULL)
+            continue;
+        for (char *word = strtok_r(mark + 3, " ,:;", &within); word != NULL;
+             word = strtok_r(NULL, " ,:;", &within)) {
+            if (!is_setting(word))
+                fail_msg("kenter.yaml(5): there is no setting %s", word);
+            for (size_t s = 0; s < SECTIONS; s++)
+                for (size_t i = 0; i < sections[s].section->count; i++)
+                    seen[s][i] |= strcmp(sections[s].section->settings[i].name, word) == 0;
+        }
+    }
+    for (size_t s = 0; s < SECTIONS; s++)
+        for (size_t i = 0; i < sections[s].section->count; i++)
+            if (!seen[s][i])
+                fail_msg("%s: %s is not in kenter.yaml(5)", sections[s].heading,
+                         sections[s].section->settings[i].name);
+    free(page);
+}
+
 /* The four examples under their heading. Secrets are made for them. */
 static void test_examples(void **state)
 {
@@ -215,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_manual),
         cmocka_unit_test(test_examples),
         cmocka_unit_test(test_file),
     };
