@@ -73,7 +73,7 @@ struct lookup_packet *lookup_need(struct validate_lookup *lookup, const uint8_t 
     if (lookup->only != NULL || lookup->work.spent != NULL || lookup->error != BASE_OK)
         return NULL;
     if (lookup->query_count >= lookup->work.budgets.queries) {
-        validate_work_spend(&lookup->work, "queries", lookup->work.budgets.queries);
+        validate_work_spend(&lookup->work, "queries", lookup->work.budgets.queries, name, type);
         return NULL;
     }
     struct lookup_packet *packet = lookup_alloc(lookup, &lookup->arena, sizeof(*packet));
@@ -238,20 +238,26 @@ static void finish_error(struct validate_lookup *lookup, const struct lookup_pro
     finish(lookup, VALIDATE_ERROR);
 }
 
+/* What the pass found on the way is not told: it saw less than there is. */
 static void finish_spent(struct validate_lookup *lookup)
 {
     const struct validate_work *work = &lookup->work;
+    const uint8_t *at = work->spent_at != NULL ? work->spent_at : lookup->name;
+    char type[DNS_TYPE_TEXT] = "";
+    if (work->spent_type != 0)
+        dns_type_text(type, work->spent_type);
+    drop_draft(lookup);
     const char *message = base_arena_printf(
-        &lookup->pass.arena, "the budget %s (%u) is spent before the data could be judged",
-        work->spent, work->spent_limit);
+        &lookup->pass.arena, "the budget %s (%u) is spent at %s%s%s", work->spent,
+        work->spent_limit, lookup_text(lookup, at), type[0] != '\0' ? " " : "", type);
     struct lookup_problem problem = {.code = VALIDATE_BUDGET_SPENT,
                                      .ede = 0,
-                                     .name = lookup->name,
-                                     .type = lookup->type,
+                                     .name = at,
+                                     .type = work->spent_type,
                                      .node = VALIDATE_NO_NODE,
                                      .cause = VALIDATE_NO_CAUSE,
-                                     .remedy = "the operators of the zones on the way must remove "
-                                               "what makes validation so costly"};
+                                     .remedy = "the operator of the zone must remove what makes "
+                                               "validation so costly"};
     finish_error(lookup, &problem, message == NULL ? "a budget is spent" : message);
 }
 
@@ -399,7 +405,8 @@ static void take_message(struct validate_lookup *lookup, struct lookup_packet *p
 {
     size_t limit = lookup->work.budgets.packet_octets;
     if (reply->length > limit - lookup->octets) {
-        validate_work_spend(&lookup->work, "packet_octets", (unsigned)limit);
+        validate_work_spend(&lookup->work, "packet_octets", (unsigned)limit, packet->query.name,
+                            packet->query.type);
         unusable(packet, VALIDATE_BUDGET_SPENT, 0, "too many octets");
         return;
     }

@@ -921,7 +921,8 @@ enum lookup_verdict lookup_question(struct validate_lookup *lookup)
     ask_for_anchor(lookup);
     for (unsigned hops = 0;; hops++) {
         if (hops > lookup->work.budgets.alias_hops) {
-            validate_work_spend(&lookup->work, "alias_hops", lookup->work.budgets.alias_hops);
+            validate_work_spend(&lookup->work, "alias_hops", lookup->work.budgets.alias_hops,
+                                step.name, 0);
             return LOOKUP_ERROR;
         }
         if (!lookup_here(step.packet))

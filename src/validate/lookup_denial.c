@@ -152,7 +152,8 @@ const struct lookup_proof *lookup_prove(struct validate_lookup *lookup,
                                       .arena = &lookup->arena};
     judge_proof(&set, proof);
     if (proof->proof.outcome == VALIDATE_DENIAL_BUDGET)
-        validate_work_spend(&lookup->work, "nsec3_hashes", lookup->work.budgets.nsec3_hashes);
+        validate_work_spend(&lookup->work, "nsec3_hashes", lookup->work.budgets.nsec3_hashes, name,
+                            DNS_TYPE_NSEC3);
     sum_up(packet, gathered, proof);
     proof->next = lookup->proofs;
     lookup->proofs = proof;

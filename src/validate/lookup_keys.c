@@ -290,7 +290,8 @@ static void match(struct judging *judging)
         }
     }
     if (over && !found)
-        validate_work_spend(&lookup->work, "ds_pairs", lookup->work.budgets.ds_pairs);
+        validate_work_spend(&lookup->work, "ds_pairs", lookup->work.budgets.ds_pairs, chain->name,
+                            DNS_TYPE_DS);
 }
 
 /*

@@ -10,12 +10,16 @@
 #define RRSIG_HEAD    18 /* octets before the signer's name */
 #define SIGNED_OCTETS ((size_t)4 * 1024 * 1024)
 
-void validate_work_spend(struct validate_work *work, const char *budget, unsigned limit)
+void validate_work_spend(struct validate_work *work, const char *budget, unsigned limit,
+                         const uint8_t *name, uint16_t type)
 {
     if (work->spent != NULL)
         return;
     work->spent = budget;
     work->spent_limit = limit;
+    if (name != NULL)
+        work->spent_at = base_arena_dup(work->arena, name, dns_name_length(name));
+    work->spent_type = type;
 }
 
 bool validate_algorithm_supported(const struct validate_work *work, unsigned algorithm)
@@ -214,9 +218,11 @@ static bool afford(struct check *check)
     if (check->tries >= budgets->rrset_verifications)
         check->over = true;
     if (work->verifications >= budgets->verifications)
-        validate_work_spend(work, "verifications", budgets->verifications);
+        validate_work_spend(work, "verifications", budgets->verifications, check->group->name,
+                            check->group->type);
     if (work->failed_verifications >= budgets->failed_verifications)
-        validate_work_spend(work, "failed_verifications", budgets->failed_verifications);
+        validate_work_spend(work, "failed_verifications", budgets->failed_verifications,
+                            check->group->name, check->group->type);
     return !check->over && work->spent == NULL;
 }
 
@@ -350,12 +356,15 @@ static int try_all(struct check *check, struct validate_checked *checked,
 static void spend_own(struct check *check)
 {
     const struct validate_budgets *budgets = &check->work->budgets;
+    const struct validate_group *group = check->group;
     if (check->over)
-        validate_work_spend(check->work, "rrset_verifications", budgets->rrset_verifications);
+        validate_work_spend(check->work, "rrset_verifications", budgets->rrset_verifications,
+                            group->name, group->type);
     else if (check->over_tag)
-        validate_work_spend(check->work, "tag_keys", budgets->tag_keys);
+        validate_work_spend(check->work, "tag_keys", budgets->tag_keys, group->name, group->type);
     else if (check->over_number)
-        validate_work_spend(check->work, "rrset_verifications", VALIDATE_SIGNATURES_SHOWN);
+        validate_work_spend(check->work, "rrset_verifications", VALIDATE_SIGNATURES_SHOWN,
+                            group->name, group->type);
 }
 
 int validate_rrset_check(struct validate_work *work, struct validate_group *group,

@@ -39,12 +39,16 @@ struct validate_work {
     unsigned verifications, failed_verifications;
     const char *spent; /* name of the budget that ended it; NULL */
     unsigned spent_limit;
+    const uint8_t *spent_at; /* where; NULL: over the question as a whole */
+    uint16_t spent_type;
     struct base_buf scratch; /* what is signed */
     struct base_arena *arena;
 };
 
-/* Marks a budget as spent; the first one is kept. */
-void validate_work_spend(struct validate_work *work, const char *budget, unsigned limit);
+/* Marks a budget as spent, at a name and type (NULL: over the question as a whole); the first one
+ * is kept. */
+void validate_work_spend(struct validate_work *work, const char *budget, unsigned limit,
+                         const uint8_t *name, uint16_t type);
 /* An algorithm that is validated here. */
 bool validate_algorithm_supported(const struct validate_work *work, unsigned algorithm);
 
