@@ -11,6 +11,7 @@
 
 #define TOKENS_MAX 64 /* of the rdata of an anchor */
 #define TEXT_MAX   1024
+#define BUDGET_MAX 65535 /* a case cannot ask for work without a bound */
 
 struct reading {
     const char *file;
@@ -209,11 +210,11 @@ static void read_options(struct reading *reading, json_t *root)
     options->legacy = json_is_true(legacy);
     options->skew = (uint32_t)member_count(reading, "options", object, "skew", UINT32_MAX);
     options->budgets.packet_octets =
-        (size_t)member_count(reading, "options", object, "packet_octets", UINT32_MAX);
+        (size_t)member_count(reading, "options", object, "packet_octets", RESOLVE_RECORDING_OCTETS);
     for (const struct recording_budget *budget = recording_budgets; budget->name != NULL;
          budget++) {
         unsigned value =
-            (unsigned)member_count(reading, "options", object, budget->name, UINT32_MAX);
+            (unsigned)member_count(reading, "options", object, budget->name, BUDGET_MAX);
         memcpy((char *)&options->budgets + budget->place, &value, sizeof(value));
     }
 }

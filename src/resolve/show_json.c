@@ -195,7 +195,7 @@ void resolve_show_json(const struct validate_result *result, struct base_buf *ou
         write_hop(out, &result->hops[i]);
     }
     base_buf_text(out, "],\"answer\":");
-    write_sets(out, result->answer, result->answer == NULL ? 0 : result->answer_count);
+    write_sets(out, result->answer, show_is_usable(result) ? result->answer_count : 0);
     base_buf_text(out, ",\"nodes\":[");
     for (size_t i = 0; i < result->node_count; i++) {
         base_buf_text(out, i > 0 ? "," : "");

@@ -116,29 +116,36 @@ static const char *record_text(struct maker *maker, uint16_t type,
     return out;
 }
 
+/* The owner is part of what NSEC and NSEC3 say. */
 static void add_records(struct maker *maker, size_t block, const char *label,
                         const struct validate_records *set)
 {
-    for (size_t i = 0; i < set->count && i < RECORDS_SHOWN; i++)
+    bool denies = set->type == DNS_TYPE_NSEC || set->type == DNS_TYPE_NSEC3;
+    for (size_t i = 0; i < set->count && i < RECORDS_SHOWN; i++) {
+        const char *text = record_text(maker, set->type, &set->rdata[i]);
         add_row(maker, block, SHOW_ROW_FACT, SHOW_PLAIN, label,
-                record_text(maker, set->type, &set->rdata[i]));
+                denies ? TEXT(maker, "%s %s", name_text(maker, set->name), text) : text);
+    }
     if (set->count > RECORDS_SHOWN)
         add_row(maker, block, SHOW_ROW_REMARK, SHOW_FAINT, "",
                 TEXT(maker, "and %zu more", set->count - RECORDS_SHOWN));
 }
 
+/* `lost`: no key of the zone is trusted. */
 static void add_key(struct maker *maker, size_t block, const struct validate_key_note *key,
-                    bool anchor)
+                    bool anchor, bool lost)
 {
     char algorithm[SHOW_ALGORITHM_TEXT];
     bool revoked = (key->flags & FLAG_REVOKE) != 0, unfit = (key->flags & FLAG_ZONE) == 0;
     const char *role = "";
     if (key->trusted && key->signs)
-        role = ": vouched for from above, signs the keys";
+        role = ": vouched for, signs the keys";
     else if (key->trusted && !anchor)
-        role = ": vouched for from above, does not sign the keys";
+        role = ": vouched for, does not sign the keys";
     else if (key->signs)
-        role = ": signs the keys, but nothing above vouches for it";
+        role = ": signs the keys, nothing vouches for it";
+    else if (lost && (key->flags & FLAG_SEP) != 0)
+        role = ": nothing vouches for it";
     enum show_tone tone = key->trusted && key->signs ? SHOW_GOOD : SHOW_PLAIN;
     add_row(maker, block, SHOW_ROW_FACT, revoked || (unfit && !anchor) ? SHOW_DOUBT : tone,
             anchor ? "anchor" : "key",
@@ -147,16 +154,16 @@ static void add_key(struct maker *maker, size_t block, const struct validate_key
                  unfit && !anchor ? ", not a zone key" : "", role));
 }
 
-static const char *signature_fault(struct maker *maker, const struct validate_signature *signature,
-                                   bool plural)
+static const char *signature_fault(struct maker *maker, const struct validate_node *node,
+                                   const struct validate_signature *signature)
 {
     char when[SHOW_WHEN_TEXT];
     base_time now = maker->result->now;
     switch (signature->verdict) {
     case VALIDATE_SIGNATURE_GOOD:
-        return TEXT(maker, "valid until %s", show_when(when, signature->expiration, now));
+        return TEXT(maker, "until %s", show_when(when, signature->expiration, now));
     case VALIDATE_SIGNATURE_NOT_TRIED:
-        return "not needed, not tried";
+        return node->status == VALIDATE_SECURE ? "not needed, not tried" : "not tried";
     case VALIDATE_SIGNATURE_EXPIRED:
         return TEXT(maker, "expired %s", show_when(when, signature->expiration, now));
     case VALIDATE_SIGNATURE_FUTURE:
@@ -166,7 +173,11 @@ static const char *signature_fault(struct maker *maker, const struct validate_si
     case VALIDATE_SIGNATURE_MISMATCH:
         return "does not fit the data";
     case VALIDATE_SIGNATURE_SIGNER:
-        return "by a zone that may not sign this";
+        /* By the right zone: then it is the zone's keys that do not count. */
+        return node->zone != NULL && signature->signer != NULL &&
+                       dns_name_equal(node->zone, signature->signer)
+                   ? "by a zone whose keys are not proved"
+                   : "by a zone that may not sign this";
     case VALIDATE_SIGNATURE_UNSUPPORTED:
         return "of an algorithm that is not supported";
     case VALIDATE_SIGNATURE_MALFORMED:
@@ -207,7 +218,7 @@ static void add_signatures(struct maker *maker, size_t block, const struct valid
                 TEXT(maker, "by %u %s%s%s, %s", signature->tag,
                      show_algorithm(algorithm, signature->algorithm), named ? " of " : "",
                      named ? dns_name_text(signer, signature->signer) : "",
-                     signature_fault(maker, signature, node->set_count > 1)));
+                     signature_fault(maker, node, signature)));
     }
     if (node->signature_count == 0 && node->status == VALIDATE_BOGUS && node->set_count > 0)
         add_row(maker, block, SHOW_ROW_PROOF, SHOW_BAD, "signed", "not at all");
@@ -268,7 +279,7 @@ static size_t place_anchor(struct maker *maker, const struct validate_node *node
     }
     bool by_key = node->set_count == 0 || node->sets[0].type != DNS_TYPE_DS;
     for (size_t i = 0; by_key && i < node->key_count; i++)
-        add_key(maker, block, &node->keys[i], true);
+        add_key(maker, block, &node->keys[i], true, false);
     add_note(maker, block, node);
     return block;
 }
@@ -281,7 +292,7 @@ static size_t place_keys(struct maker *maker, const struct validate_node *node, 
         block = add_block(maker, name_text(maker, node->name), node->name, above);
     maker->model->blocks[block].status = node->status;
     for (size_t i = 0; i < node->key_count; i++)
-        add_key(maker, block, &node->keys[i], false);
+        add_key(maker, block, &node->keys[i], false, node->status == VALIDATE_BOGUS);
     if (node->key_count == 0)
         add_row(maker, block, SHOW_ROW_FACT, show_tone_of_status(node->status), "key", "none");
     add_signatures(maker, block, node);
@@ -364,11 +375,7 @@ static void place_data(struct maker *maker, const struct validate_node *node, si
     for (size_t i = 0; i < node->set_count; i++) {
         char type[DNS_TYPE_TEXT];
         const char *label = TEXT(maker, "%s", dns_type_text(type, node->sets[i].type));
-        if (node->kind == VALIDATE_NODE_DENIAL && node->sets[i].name != NULL)
-            add_row(maker, block, SHOW_ROW_FACT, SHOW_PLAIN, label,
-                    name_text(maker, node->sets[i].name));
-        else
-            add_records(maker, block, label, &node->sets[i]);
+        add_records(maker, block, label, &node->sets[i]);
     }
     add_signatures(maker, block, node);
     add_note(maker, block, node);
@@ -403,10 +410,13 @@ int show_model_make(const struct validate_result *result, struct show_model *mod
     size_t most = 2 * result->node_count + 1;
     model->blocks = base_arena_alloc(&model->arena, most * sizeof(*model->blocks));
     maker.block_of = base_arena_alloc(&model->arena, most * sizeof(*maker.block_of));
-    if (model->blocks == NULL || maker.block_of == NULL) {
+    model->order =
+        base_arena_alloc(&model->arena, (result->finding_count + 1) * sizeof(*model->order));
+    if (model->blocks == NULL || maker.block_of == NULL || model->order == NULL) {
         show_model_free(model);
         return BASE_ENOMEM;
     }
+    show_finding_order(result, model->order);
     for (size_t i = 0; i < result->node_count; i++)
         maker.block_of[i] = place_node(&maker, &result->nodes[i], i);
     if (!maker.failed)

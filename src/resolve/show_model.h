@@ -52,6 +52,7 @@ struct show_model {
     struct base_arena arena;
     struct show_block *blocks;
     size_t count;
+    uint32_t *order; /* of the findings: show_finding_order */
 };
 
 /* BASE_ENOMEM. */
@@ -60,6 +61,9 @@ void show_model_free(struct show_model *model);
 
 enum show_tone show_tone_of_status(enum validate_status status);
 enum show_tone show_tone_of_severity(enum base_severity severity);
+
+/* Is the answer one that may be used? A bogus one is shown as part of the proof only. */
+bool show_is_usable(const struct validate_result *result);
 
 /* --- words, also for JSON --- */
 
@@ -73,12 +77,15 @@ const char *show_answer_kind_name(enum validate_answer_kind kind); /* "data" */
 /* "NOERROR", or "RCODE99". */
 #define SHOW_RCODE_TEXT 16
 const char *show_rcode(char out[SHOW_RCODE_TEXT], unsigned rcode);
-/* "2026-12-01 12:00 UTC (in 9d 3h)" */
+/* "2026-12-01 12:00 (in 9d 3h)", UTC */
 #define SHOW_WHEN_TEXT 64
 const char *show_when(char out[SHOW_WHEN_TEXT], base_time time, base_time now);
 /* How something stands to the finding `cause` it follows from: the depth of a finding, the first
  * being 0. Bounded, whatever the indexes are. */
 unsigned show_finding_depth(const struct validate_result *result, size_t index);
+/* The findings in the order of showing: what follows from one stands right after it. `order` has
+ * room for all of them. */
+void show_finding_order(const struct validate_result *result, uint32_t *order);
 
 /* Takes the next line of at most `width` columns (at least 1) off a text: its length in octets;
  * *text moves behind it and the spaces that follow. 0 at the end. Breaks at spaces where it can,

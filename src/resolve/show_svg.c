@@ -251,7 +251,8 @@ static void draw_foot(struct picture *picture)
     y = draw_paragraph(picture, MARGIN, y, look_of(show_tone_of_status(result->status))->line,
                        " font-weight=\"bold\"", sentence_of(result));
     for (size_t i = 0; i < result->finding_count; i++) {
-        const struct validate_finding *finding = &result->findings[i];
+        uint32_t index = picture->model->order[i];
+        const struct validate_finding *finding = &result->findings[index];
         if (finding->severity == BASE_INFO)
             continue;
         struct base_buf text;
@@ -259,7 +260,7 @@ static void draw_foot(struct picture *picture)
         base_buf_printf(&text, "%s: %s [%s]", base_severity_name(finding->severity),
                         finding->message == NULL ? "" : finding->message,
                         base_finding_info(finding->code)->code);
-        y = draw_paragraph(picture, MARGIN + 18.0 * show_finding_depth(result, i), y,
+        y = draw_paragraph(picture, MARGIN + 18.0 * show_finding_depth(result, index), y,
                            look_of(show_tone_of_severity(finding->severity))->line, "",
                            base_buf_string(&text));
         base_buf_free(&text);

@@ -38,6 +38,7 @@ struct canvas {
     struct base_buf *out;
     const struct validate_result *result;
     const struct show_model *model;
+    const uint32_t *order; /* of findings */
     const char *const *glyphs;
     bool color, ascii;
     size_t width;
@@ -63,7 +64,7 @@ static const char *mark(const struct canvas *canvas, enum show_tone tone)
 {
     switch (tone) {
     case SHOW_GOOD:
-        return canvas->ascii ? "+" : "✓";
+        return canvas->ascii ? "*" : "✓";
     case SHOW_DOUBT:
         return "!";
     case SHOW_BAD:
@@ -279,7 +280,7 @@ static void draw_hop(const struct canvas *canvas, const struct validate_hop *hop
 static void draw_answer(const struct canvas *canvas)
 {
     const struct validate_result *result = canvas->result;
-    for (size_t i = 0; result->answer != NULL && i < result->answer_count; i++) {
+    for (size_t i = 0; show_is_usable(result) && i < result->answer_count; i++) {
         const struct validate_records *set = &result->answer[i];
         for (size_t j = 0; j < set->count; j++) {
             char type[DNS_TYPE_TEXT];
@@ -324,27 +325,20 @@ static void draw_finding(const struct canvas *canvas, size_t index, bool explain
     draw_paragraph(canvas, SHOW_PLAIN, lead, strlen(lead), info->remedy);
 }
 
-static bool was_explained(const struct validate_result *result, size_t index)
+static bool was_explained(const struct validate_result *result, const uint32_t *order, size_t at)
 {
-    for (size_t i = 0; i < index; i++) {
-        if (result->findings[i].code == result->findings[index].code)
+    for (size_t i = 0; i < at; i++) {
+        if (result->findings[order[i]].code == result->findings[order[at]].code)
             return true;
     }
     return false;
 }
 
-/* What follows from a finding stands below it, whatever came between. */
-static void draw_findings(const struct canvas *canvas, uint32_t cause, unsigned depth)
+static void draw_findings(const struct canvas *canvas)
 {
-    const struct validate_result *result = canvas->result;
-    for (size_t i = 0; i < result->finding_count && depth < 8; i++) {
-        uint32_t of = result->findings[i].cause;
-        bool root = of == VALIDATE_NO_CAUSE || of >= i;
-        if (root ? cause != VALIDATE_NO_CAUSE : of != cause)
-            continue;
-        draw_finding(canvas, i, was_explained(result, i));
-        draw_findings(canvas, (uint32_t)i, depth + 1);
-    }
+    size_t count = canvas->result->finding_count;
+    for (size_t i = 0; i < count; i++)
+        draw_finding(canvas, canvas->order[i], was_explained(canvas->result, canvas->order, i));
 }
 
 static void draw_below(const struct canvas *canvas)
@@ -363,7 +357,7 @@ static void draw_below(const struct canvas *canvas)
                                             : result->sentence);
     if (result->finding_count > 0)
         base_buf_u8(canvas->out, '\n');
-    draw_findings(canvas, VALIDATE_NO_CAUSE, 0);
+    draw_findings(canvas);
 }
 
 void resolve_show_text(const struct validate_result *result,
@@ -380,6 +374,7 @@ void resolve_show_text(const struct validate_result *result,
         .out = out,
         .result = result,
         .model = &model,
+        .order = model.order,
         .glyphs = options->ascii ? plain : drawn,
         .color = options->color,
         .ascii = options->ascii,

@@ -82,8 +82,8 @@ const char *show_when(char out[SHOW_WHEN_TEXT], base_time time, base_time now)
     base_time_iso(time, iso);
     bool past = time < now;
     base_duration_text(past ? now - time : time - now, distance);
-    snprintf(out, SHOW_WHEN_TEXT, "%.10s %.5s UTC (%s%s%s)", iso, iso + 11, past ? "" : "in ",
-             distance, past ? " ago" : "");
+    snprintf(out, SHOW_WHEN_TEXT, "%.10s %.5s (%s%s%s)", iso, iso + 11, past ? "" : "in ", distance,
+             past ? " ago" : "");
     return out;
 }
 
@@ -98,6 +98,39 @@ unsigned show_finding_depth(const struct validate_result *result, size_t index)
         depth++;
     }
     return depth;
+}
+
+/* Where a finding goes among the `count` that are placed: behind its cause and all that follows
+ * from that; at the end when it has none. */
+static size_t place_of(const struct validate_result *result, size_t index, const uint32_t *order,
+                       size_t count)
+{
+    uint32_t cause = result->findings[index].cause;
+    size_t at = 0;
+    while (at < count && order[at] != cause)
+        at++;
+    if (at == count)
+        return count;
+    unsigned depth = show_finding_depth(result, cause);
+    do
+        at++;
+    while (at < count && show_finding_depth(result, order[at]) > depth);
+    return at;
+}
+
+void show_finding_order(const struct validate_result *result, uint32_t *order)
+{
+    for (size_t i = 0; i < result->finding_count; i++) {
+        size_t at = place_of(result, i, order, i);
+        memmove(order + at + 1, order + at, (i - at) * sizeof(*order));
+        order[at] = (uint32_t)i;
+    }
+}
+
+bool show_is_usable(const struct validate_result *result)
+{
+    return result->answer != NULL &&
+           (result->status == VALIDATE_SECURE || result->status == VALIDATE_INSECURE);
 }
 
 enum show_tone show_tone_of_status(enum validate_status status)
