@@ -39,6 +39,7 @@ struct cli_call {
     bool json, quiet, brief, strict;
     bool notes;          /* findings of severity info are shown as text */
     bool color;          /* of the report */
+    int outcome;         /* exit code of work that was done well; instead of CLI_FINDINGS, too */
     bool data_on_stdout; /* then the report goes to standard error */
 
     struct base_findings findings;

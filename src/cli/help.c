@@ -116,6 +116,18 @@ static void print_examples(FILE *stream, bool color, const struct cli_verb *verb
     }
 }
 
+static void print_exits(FILE *stream, bool color, const struct cli_verb *verb)
+{
+    if (verb->exits == NULL)
+        return;
+    heading(stream, color, "Exit codes");
+    for (const struct cli_exit_note *note = verb->exits; note->code >= 0; note++) {
+        char code[16];
+        snprintf(code, sizeof(code), "%d", note->code);
+        print_row(stream, code, note->meaning, 6);
+    }
+}
+
 static void print_below(FILE *stream, bool color, const struct cli_verb *head)
 {
     heading(stream, color, "Verbs");
@@ -138,6 +150,7 @@ void cli_help_verb(FILE *stream, bool color, const struct cli_verb *verb)
         print_operands(stream, color, verb);
         print_options(stream, color, verb);
     }
+    print_exits(stream, color, verb);
     print_examples(stream, color, verb);
 }
 

@@ -113,8 +113,20 @@ static void put_examples(FILE *stream, const struct cli_verb *verb)
     }
 }
 
-static void put_exit_codes(FILE *stream)
+static void put_exit_codes(FILE *stream, const struct cli_exit_note *own)
 {
+    if (own != NULL) {
+        fputs(".SH EXIT STATUS\n", stream);
+        for (; own->code >= 0; own++) {
+            fprintf(stream, ".TP\n%d\n", own->code);
+            put(stream, own->meaning);
+            fputc('\n', stream);
+        }
+        fputs(".PP\n2 and 3 mean what they do for all verbs: the command was used wrongly; the "
+              "system refused something.\n",
+              stream);
+        return;
+    }
     fputs(".SH EXIT STATUS\n"
           ".TP\n0\nAll is good.\n"
           ".TP\n1\nThere are findings of severity error.\n"
@@ -154,7 +166,7 @@ static void verb_page(FILE *stream, const struct cli_verb *verb)
         put_options(stream, cli_common_options);
     }
     put_examples(stream, verb);
-    put_exit_codes(stream);
+    put_exit_codes(stream, verb->exits);
     fputs(".SH SEE ALSO\n\\fBkenter\\fR(1)\n", stream);
 }
 
@@ -175,7 +187,7 @@ static void main_page(FILE *stream)
     put_verbs(stream, NULL);
     fputs(".SH OPTIONS OF EVERY VERB\n", stream);
     put_options(stream, cli_common_options);
-    put_exit_codes(stream);
+    put_exit_codes(stream, NULL);
     fputs(".SH ENVIRONMENT\n.TP\nNO_COLOR\nWhen set and not empty, there are no colours.\n"
           ".TP\nKENTER_SOCKET\nThe socket of kenterd, for the verbs that ask it.\n",
           stream);

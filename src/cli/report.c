@@ -215,6 +215,8 @@ static int exit_code(const struct cli_call *call, int error)
                                           by_code[API_BUSY] >
                                       0)
         return CLI_SYSTEM;
+    if (error == BASE_OK && call->outcome != CLI_GOOD)
+        return call->outcome;
     if (error == BASE_EREFUSED || call->findings.totals[BASE_ERROR] > call->tolerated)
         return CLI_FINDINGS;
     if (call->strict && call->findings.totals[BASE_WARNING] > 0)

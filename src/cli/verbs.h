@@ -47,6 +47,11 @@ struct cli_example {
     const char *meaning;
 };
 
+struct cli_exit_note {
+    int code; /* below 0: ends a list */
+    const char *meaning;
+};
+
 struct cli_verb {
     const char *name;        /* "check", "key new" */
     const char *summary;     /* one line, lower case, no full stop */
@@ -54,6 +59,7 @@ struct cli_verb {
     const struct cli_operand *operands;
     const struct cli_option *options; /* its own; cli_common_options come on top. NULL: none */
     const struct cli_example *examples;
+    const struct cli_exit_note *exits; /* where codes mean something else than usual; NULL */
     /* Does the work and returns the exit code. NULL: the row only heads the verbs below it ("key").
      */
     int (*run)(struct cli_call *call);
