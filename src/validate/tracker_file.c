@@ -29,7 +29,7 @@ static const char head[] = "kenter-anchors 1";
 static const char *time_text(char out[BASE_TIME_TEXT], base_time time)
 {
     if (time == 0)
-        strcpy(out, "-");
+        memcpy(out, "-", 2);
     else
         base_time_iso(time, out);
     return out;
