@@ -113,6 +113,17 @@ static void recursion_free(void *context)
     free(recursion);
 }
 
+/* libunbound answers for some names itself, unsigned, where the root has a proof that they are not
+ * there. (Not for onion., which is not to be asked of anybody: RFC 7686.) */
+static int remove_own_zones(struct ub_ctx *unbound)
+{
+    static const char *const zones[] = {"test.", "invalid.", "home.arpa."};
+    int error = 0;
+    for (size_t i = 0; i < sizeof(zones) / sizeof(zones[0]) && error == 0; i++)
+        error = ub_ctx_zone_remove(unbound, zones[i]);
+    return error;
+}
+
 static int set_up(struct recursion *recursion, const struct resolve_ground *ground,
                   char why[RESOLVE_WHY])
 {
@@ -121,7 +132,7 @@ static int set_up(struct recursion *recursion, const struct resolve_ground *grou
         {"rrset-cache-size:", "1m"},    {"key-cache-size:", "64k"},
         {"neg-cache-size:", "64k"},     {"infra-cache-numhosts:", "500"},
         {"outgoing-range:", "64"},      {"num-queries-per-thread:", "64"},
-        {"so-reuseport:", "no"},
+        {"so-reuseport:", "no"},        {"unblock-lan-zones:", "yes"},
     };
     int error = 0;
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]) && error == 0; i++)
@@ -134,6 +145,8 @@ static int set_up(struct recursion *recursion, const struct resolve_ground *grou
         if (error == 0)
             error = ub_ctx_set_option(recursion->unbound, "do-not-query-localhost:", "no");
     }
+    if (error == 0)
+        error = remove_own_zones(recursion->unbound);
     if (error == 0)
         return BASE_OK;
     snprintf(why, RESOLVE_WHY, "libunbound: %s", ub_strerror(error));
