@@ -249,7 +249,8 @@ static void judge(struct link *link)
     struct dane_attempt *out = link->out;
     struct dane_peer peer = {
         .chain = out->chain, .count = out->chain_count, .tls = out->protocol[0] != '\0'};
-    struct dane_verify_options options = {link->options->now, link->options->ca_file};
+    struct dane_verify_options options = {.now = link->options->now,
+                                          .ca_file = link->options->ca_file};
     dane_verify(link->endpoint, &peer, &options, &out->verdict);
 }
 

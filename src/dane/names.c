@@ -1,12 +1,13 @@
 /*
  * Names in certificates, compared with those that the peer should have.
  */
-#include "dane/names.h"
+#include "dane/verify_parts.h"
 
 #include "base/error.h"
 
 #include <arpa/inet.h>
 #include <idn2.h>
+#include <openssl/err.h>
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
 #include <stdarg.h>
@@ -206,30 +207,38 @@ static void try_common_name(struct search *search, X509 *certificate)
         try_dns(search, text, "CN");
 }
 
-int dane_names_match(const uint8_t *certificate, size_t length,
-                     const struct dane_reference *references, size_t count, bool common_name,
-                     struct dane_names_match *match, char why[DANE_NAMES_TEXT])
+int verify_names(X509 *certificate, const struct dane_reference *references, size_t count,
+                 bool common_name, struct dane_names_match *match, char why[DANE_NAMES_TEXT])
 {
-    const unsigned char *at = certificate;
-    X509 *parsed = length <= INT32_MAX ? d2i_X509(NULL, &at, (long)length) : NULL;
-    if (!parsed)
-        return BASE_EFORMAT;
     struct search search = {.references = references, .count = count, .match = match, .why = why};
+    int critical;
     if (why)
         why[0] = '\0';
-    int critical;
-    GENERAL_NAMES *names = X509_get_ext_d2i(parsed, NID_subject_alt_name, &critical, NULL);
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, &critical, NULL);
     if (names)
         try_names(&search, names);
     GENERAL_NAMES_free(names);
     /* An extension that is there but malformed or doubled (critical is not -1) is no reason to
      * believe the common name instead. */
     if (common_name && !search.any_dns && (names || critical == -1))
-        try_common_name(&search, parsed);
-    X509_free(parsed);
+        try_common_name(&search, certificate);
     if (why && search.used == 0)
         snprintf(why, DANE_NAMES_TEXT, "no name at all");
     return search.found ? BASE_OK : BASE_EMISMATCH;
+}
+
+int dane_names_match(const uint8_t *certificate, size_t length,
+                     const struct dane_reference *references, size_t count, bool common_name,
+                     struct dane_names_match *match, char why[DANE_NAMES_TEXT])
+{
+    const unsigned char *at = certificate;
+    X509 *parsed = length <= INT32_MAX ? d2i_X509(NULL, &at, (long)length) : NULL;
+    int status = parsed && at == certificate + length
+                     ? verify_names(parsed, references, count, common_name, match, why)
+                     : BASE_EFORMAT;
+    X509_free(parsed);
+    ERR_clear_error();
+    return status;
 }
 
 static bool is_ascii(const char *text)
@@ -256,7 +265,8 @@ int dane_domain_to_ascii(const char *text, char out[DANE_DOMAIN_MAX])
     }
     size_t length = strlen(text);
     char name[NAME_MAX_OCTETS + 1];
-    int status = length > NAME_MAX_OCTETS + 1 ? BASE_ERANGE : BASE_OK;
+    size_t final_dot = length > 0 && text[length - 1] == '.';
+    int status = length - final_dot > NAME_MAX_OCTETS ? BASE_ERANGE : BASE_OK;
     if (status == BASE_OK && !plain_name((const unsigned char *)text, (int)length, name, false))
         status = BASE_EFORMAT;
     idn2_free(converted);

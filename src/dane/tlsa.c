@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 
+#include <openssl/err.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -53,10 +54,12 @@ static bool parses(const struct dane_tlsa *record)
     if (record->selector == DANE_CERTIFICATE) {
         X509 *certificate = d2i_X509(NULL, &at, record->length);
         X509_free(certificate);
+        ERR_clear_error();
         return certificate && at == record->data + record->length;
     }
     EVP_PKEY *key = d2i_PUBKEY(NULL, &at, record->length);
     EVP_PKEY_free(key);
+    ERR_clear_error();
     return key && at == record->data + record->length;
 }
 
@@ -178,5 +181,6 @@ int dane_tlsa_make(uint8_t selector, uint8_t matching, const uint8_t *der, size_
     if (status == BASE_OK)
         status = digest(matching, key, (size_t)key_length, data, length);
     OPENSSL_free(key);
+    ERR_clear_error();
     return status;
 }

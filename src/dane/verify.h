@@ -44,11 +44,18 @@ struct dane_verdict {
                       * "certificate-host-mismatch", …; "" */
 };
 
+/* The CAs that the system trusts, or those of a PEM file. Reading them takes milliseconds: who
+ * verifies often keeps them. May be used by several threads. BASE_EIO: cannot be read. */
+struct dane_authorities;
+int dane_authorities_new(const char *ca_file, struct dane_authorities **out);
+void dane_authorities_free(struct dane_authorities *authorities); /* NULL allowed */
+
 struct dane_verify_options {
     base_time now;
-    const char *ca_file; /* PEM; NULL: the system's */
+    const char *ca_file;                        /* PEM; NULL: the system's */
+    const struct dane_authorities *authorities; /* instead of ca_file; NULL: read when needed */
 };
-/* Budget: DANE_CHAIN_MAX certificates, each at most 64 KiB. */
+/* Budget: DANE_CHAIN_MAX certificates, each at most 64 KiB; more are not looked at. */
 void dane_verify(const struct dane_endpoint *endpoint, const struct dane_peer *peer,
                  const struct dane_verify_options *options, struct dane_verdict *verdict);
 

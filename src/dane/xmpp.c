@@ -152,7 +152,8 @@ int dane_pair_answer_posh(struct dane_pair *pair, uint32_t id, const char *text,
 static struct dane_verdict verify(const struct dane_pair *pair,
                                   const struct dane_endpoint *endpoint)
 {
-    struct dane_verify_options options = {pair->question.now, pair->question.ca_file};
+    struct dane_verify_options options = {.now = pair->question.now,
+                                          .ca_file = pair->question.ca_file};
     struct dane_verdict verdict;
     dane_verify(endpoint, &pair->peer, &options, &verdict);
     return verdict;

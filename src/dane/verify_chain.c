@@ -1,0 +1,290 @@
+/*
+ * Chains of certificates. OpenSSL builds and checks them; which certificate may end one, and which
+ * name is wanted, is decided here.
+ */
+#include "dane/verify_parts.h"
+
+#include "base/error.h"
+
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* RSA of 2048 bits and SHA-256 at least (RFC 9325 section 4.5): OpenSSL's level for 112 bits. */
+#define SECURITY_LEVEL 2
+#define CHAIN_DEPTH    10
+
+/* --- whom the system trusts --- */
+
+struct dane_authorities {
+    X509_STORE *store;
+};
+
+int dane_authorities_new(const char *ca_file, struct dane_authorities **out)
+{
+    struct dane_authorities *authorities = calloc(1, sizeof *authorities);
+    if (!authorities)
+        return BASE_ENOMEM;
+    authorities->store = X509_STORE_new();
+    if (!authorities->store || !(ca_file ? X509_STORE_load_file(authorities->store, ca_file)
+                                         : X509_STORE_set_default_paths(authorities->store))) {
+        int status = authorities->store ? BASE_EIO : BASE_ENOMEM;
+        dane_authorities_free(authorities);
+        ERR_clear_error();
+        return status;
+    }
+    *out = authorities;
+    return BASE_OK;
+}
+
+void dane_authorities_free(struct dane_authorities *authorities)
+{
+    if (!authorities)
+        return;
+    X509_STORE_free(authorities->store);
+    free(authorities);
+}
+
+/* NULL: cannot be read, which is said. */
+static X509_STORE *system_store(struct verify_judge *judge)
+{
+    if (judge->options->authorities)
+        return judge->options->authorities->store;
+    if (!judge->own && dane_authorities_new(judge->options->ca_file, &judge->own) != BASE_OK) {
+        verify_object(judge, VERIFY_WRONG_NAME, "", "the CA certificates of %.200s cannot be read",
+                      judge->options->ca_file ? judge->options->ca_file : "the system");
+        judge->verdict->result = DANE_FAILED;
+        return NULL;
+    }
+    return judge->own->store;
+}
+
+/* --- one chain --- */
+
+struct chain {
+    STACK_OF(X509) * certificates; /* from the leaf to what ends it; NULL: it is not good */
+    int error;                     /* X509_V_ERR_… */
+};
+
+static void set_rules(const struct verify_judge *judge, X509_STORE_CTX *context, bool partial)
+{
+    X509_VERIFY_PARAM *parameters = X509_STORE_CTX_get0_param(context);
+    X509_STORE_CTX_set_default(context, "ssl_server");
+    X509_VERIFY_PARAM_set_time(parameters, judge->options->now);
+    X509_VERIFY_PARAM_set_auth_level(parameters, SECURITY_LEVEL);
+    X509_VERIFY_PARAM_set_depth(parameters, CHAIN_DEPTH);
+    X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_TRUSTED_FIRST |
+                                                (partial ? X509_V_FLAG_PARTIAL_CHAIN : 0));
+}
+
+/* Does the leaf lead to a certificate of the store? `partial`: any certificate in it ends a chain,
+ * whether it is a root or not. */
+static struct chain build(const struct verify_judge *judge, X509_STORE *store, bool partial)
+{
+    struct chain chain = {.error = X509_V_ERR_OUT_OF_MEM};
+    STACK_OF(X509) *others = sk_X509_new_null();
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    bool ready = others && context;
+    for (size_t i = 1; ready && i < judge->count; i++)
+        ready = !judge->shown[i].x509 || sk_X509_push(others, judge->shown[i].x509);
+    if (ready && X509_STORE_CTX_init(context, store, judge->shown[0].x509, others)) {
+        set_rules(judge, context, partial);
+        bool good = X509_verify_cert(context) == 1;
+        chain.error = X509_STORE_CTX_get_error(context);
+        if (good)
+            chain.certificates = X509_STORE_CTX_get1_chain(context);
+    }
+    X509_STORE_CTX_free(context);
+    sk_X509_free(others);
+    return chain;
+}
+
+static const char *chain_tlsrpt(int error)
+{
+    return error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID
+               ? "certificate-expired"
+               : "certificate-not-trusted";
+}
+
+/* The leaf's names against the endpoint's references; says so when none fits. A common name counts
+ * for DANE only (RFC 7672 section 3.2.3); elsewhere names stand in their extension (RFC 8461
+ * section 4.2, RFC 9525). */
+static bool names_fit(struct verify_judge *judge)
+{
+    const struct dane_endpoint *endpoint = judge->endpoint;
+    struct dane_names_match match;
+    char why[DANE_NAMES_TEXT];
+    if (verify_names(judge->shown[0].x509, endpoint->references, endpoint->reference_count,
+                     endpoint->demand == DANE_DEMAND_DANE, &match, why) == BASE_OK) {
+        memcpy(judge->verdict->identity, match.identity, sizeof match.identity);
+        return true;
+    }
+    verify_object(judge, VERIFY_WRONG_NAME, "certificate-host-mismatch",
+                  "the certificate is for %.200s, not for %.100s", why,
+                  endpoint->reference_count > 0 ? endpoint->references[0].name : "this host");
+    return false;
+}
+
+/* A chain of which a verdict is made ends with the first of its certificates. */
+static void limit_by_chain(struct verify_judge *judge, STACK_OF(X509) * certificates)
+{
+    base_time *expiry = &judge->verdict->expiry;
+    for (int i = 0; i < sk_X509_num(certificates); i++) {
+        struct tm end;
+        if (!ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(certificates, i)), &end))
+            continue;
+        base_time time = timegm(&end);
+        if (*expiry == 0 || time < *expiry)
+            *expiry = time;
+    }
+}
+
+static void chain_free(struct chain *chain)
+{
+    sk_X509_pop_free(chain->certificates, X509_free);
+    chain->certificates = NULL;
+}
+
+/* --- usage 2: an anchor of the domain's own --- */
+
+/* True: the chain that ends here is good, and so is the name. */
+static bool try_anchor(struct verify_judge *judge, X509 *anchor, size_t record, unsigned depth)
+{
+    if (judge->anchors++ >= VERIFY_ANCHORS_MAX)
+        return false;
+    X509_STORE *store = X509_STORE_new();
+    struct chain chain = {.error = X509_V_ERR_OUT_OF_MEM};
+    if (store && X509_STORE_add_cert(store, anchor))
+        chain = build(judge, store, true);
+    X509_STORE_free(store);
+    if (!chain.certificates)
+        verify_object(judge, VERIFY_NOT_LED, chain_tlsrpt(chain.error),
+                      "a TLSA record names a CA of the domain's own, but the chain to it is not "
+                      "good: %s",
+                      X509_verify_cert_error_string(chain.error));
+    bool good = chain.certificates && names_fit(judge);
+    if (good) {
+        limit_by_chain(judge, chain.certificates);
+        verify_accept(judge, record, depth, "a CA of the domain's own, to which the chain leads");
+    }
+    chain_free(&chain);
+    return good;
+}
+
+static bool signed_by(struct verify_judge *judge, X509 *certificate, EVP_PKEY *key)
+{
+    return judge->anchors++ < VERIFY_ANCHORS_MAX && X509_verify(certificate, key) == 1;
+}
+
+/* A record with all of an anchor in it, which the server need not send then (RFC 7671 section
+ * 5.2.2): a certificate, or a key, and whatever that signed may end the chain. */
+static bool try_whole(struct verify_judge *judge, size_t index)
+{
+    const struct dane_tlsa *record = &judge->endpoint->tlsa[index];
+    const unsigned char *at = record->data;
+    bool good = false;
+    if (record->selector == DANE_CERTIFICATE) {
+        X509 *anchor = d2i_X509(NULL, &at, record->length);
+        good = anchor && try_anchor(judge, anchor, index, (unsigned)judge->count);
+        X509_free(anchor);
+        return good;
+    }
+    EVP_PKEY *key = d2i_PUBKEY(NULL, &at, record->length);
+    for (size_t i = 0; key && !good && i < judge->count; i++) {
+        X509 *shown = judge->shown[i].x509;
+        good = shown && signed_by(judge, shown, key) &&
+               try_anchor(judge, shown, index, (unsigned)i + 1);
+    }
+    EVP_PKEY_free(key);
+    return good;
+}
+
+bool verify_by_anchors(struct verify_judge *judge)
+{
+    for (size_t i = 1; i < judge->count; i++) {
+        size_t record = verify_match(judge, DANE_TA, &judge->shown[i]);
+        if (record != SIZE_MAX && try_anchor(judge, judge->shown[i].x509, record, (unsigned)i))
+            return true;
+    }
+    for (size_t i = 0; i < judge->endpoint->tlsa_count; i++) {
+        const struct dane_tlsa *record = &judge->endpoint->tlsa[i];
+        if (verify_usable(record, DANE_TA) && record->matching == DANE_FULL && try_whole(judge, i))
+            return true;
+    }
+    return false;
+}
+
+/* --- the system's CAs --- */
+
+/* A chain to a CA of the system with the right name; else says why not. */
+static struct chain system_chain(struct verify_judge *judge)
+{
+    struct chain chain = {.error = X509_V_OK};
+    X509_STORE *store = system_store(judge);
+    if (!store)
+        return chain;
+    chain = build(judge, store, false);
+    if (!chain.certificates)
+        verify_object(judge, VERIFY_NOT_LED, chain_tlsrpt(chain.error),
+                      "the certificate is not to be trusted: %s",
+                      X509_verify_cert_error_string(chain.error));
+    else if (!names_fit(judge))
+        chain_free(&chain);
+    return chain;
+}
+
+/* The record of usage 0 that matches a CA of the chain. */
+static size_t match_authorities(struct verify_judge *judge, const struct chain *chain,
+                                unsigned *depth)
+{
+    size_t record = SIZE_MAX;
+    for (int i = 1; record == SIZE_MAX && i < sk_X509_num(chain->certificates); i++) {
+        struct verify_shown authority = {.x509 = sk_X509_value(chain->certificates, i)};
+        unsigned char *der = NULL;
+        int length = i2d_X509(authority.x509, &der);
+        authority.der = der;
+        authority.length = length > 0 ? (size_t)length : 0;
+        if (length > 0)
+            record = verify_match(judge, DANE_PKIX_TA, &authority);
+        *depth = (unsigned)i;
+        OPENSSL_free(der);
+        OPENSSL_free(authority.key);
+    }
+    return record;
+}
+
+bool verify_by_authorities_and_tlsa(struct verify_judge *judge)
+{
+    const struct dane_endpoint *endpoint = judge->endpoint;
+    bool authorities = false;
+    unsigned depth = 0;
+    for (size_t i = 0; i < endpoint->tlsa_count; i++)
+        authorities |= verify_usable(&endpoint->tlsa[i], DANE_PKIX_TA);
+    size_t record = verify_match(judge, DANE_PKIX_EE, &judge->shown[0]);
+    if (record == SIZE_MAX && !authorities)
+        return false;
+    struct chain chain = system_chain(judge);
+    if (!chain.certificates)
+        return false;
+    if (record == SIZE_MAX)
+        record = match_authorities(judge, &chain, &depth);
+    if (record != SIZE_MAX) {
+        limit_by_chain(judge, chain.certificates);
+        verify_accept(judge, record, depth,
+                      depth == 0 ? "the certificate, for which a CA of the system vouches"
+                                 : "a CA that vouches for the certificate");
+    }
+    chain_free(&chain);
+    return record != SIZE_MAX;
+}
+
+bool verify_by_authorities(struct verify_judge *judge)
+{
+    struct chain chain = system_chain(judge);
+    if (!chain.certificates)
+        return false;
+    limit_by_chain(judge, chain.certificates);
+    verify_accept(judge, SIZE_MAX, 0, "a CA of the system vouches for the certificate");
+    chain_free(&chain);
+    return true;
+}
