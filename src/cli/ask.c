@@ -198,7 +198,10 @@ int cli_ask_replay(struct cli_ask *ask, const char *path, int *error)
         .validate = ask->validate,
         .cache_octets = SIZE_MAX,
     };
-    return make_context(ask, &options, error);
+    int code = make_context(ask, &options, error);
+    if (code == CLI_GOOD)
+        resolve_recording_repeat_notes(ask->recording, ask->context);
+    return code;
 }
 
 int cli_ask_lookup(struct cli_ask *ask, const struct validate_result **out)

@@ -201,6 +201,9 @@ static void note_news(struct resolve_job *job)
     const struct resolve_context *context = job->context;
     for (; job->noted < context->note_count; job->noted++) {
         const struct resolve_note *note = &context->notes[job->noted];
+        if (context->options.recording != NULL)
+            resolve_recording_note(context->options.recording, note->code,
+                                   note->server[0] != '\0' ? note->server : NULL, note->message);
         validate_lookup_note(job->lookup, note->code, note->server[0] != '\0' ? note->server : NULL,
                              note->message);
     }

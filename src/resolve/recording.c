@@ -4,6 +4,7 @@
 #include "base/codec.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "resolve/internal.h"
 #include "resolve/recording_parts.h"
 
 #include <stdlib.h>
@@ -128,6 +129,43 @@ int recording_add_packet(struct resolve_recording *recording, const char *server
     recording->packets[recording->packet_count++] = packet;
     recording->octets = octets;
     return BASE_OK;
+}
+
+int recording_add_note(struct resolve_recording *recording, enum base_finding_code code,
+                       const char *server, const char *message)
+{
+    struct recorded_note note = {.code = code};
+    for (size_t i = 0; i < recording->note_count; i++) {
+        const struct recorded_note *other = &recording->notes[i];
+        if (other->code == code && (other->server == NULL) == (server == NULL) &&
+            (server == NULL || strcmp(other->server, server) == 0))
+            return BASE_OK;
+    }
+    if (recording->note_count == RESOLVE_RECORDING_NOTES)
+        return BASE_ELIMIT;
+    int error = copy_text(recording, server, &note.server);
+    if (error == BASE_OK)
+        error = copy_text(recording, message, &note.message);
+    if (error == BASE_OK)
+        recording->notes[recording->note_count++] = note;
+    return error;
+}
+
+void resolve_recording_note(struct resolve_recording *recording, enum base_finding_code code,
+                            const char *server, const char *message)
+{
+    if (recording_add_note(recording, code, server, message) != BASE_OK)
+        recording->partial = true;
+}
+
+void resolve_recording_repeat_notes(const struct resolve_recording *recording,
+                                    struct resolve_context *context)
+{
+    for (size_t i = 0; i < recording->note_count; i++) {
+        const struct recorded_note *note = &recording->notes[i];
+        resolve_note(context, note->code, note->server == NULL ? "" : note->server, "%s",
+                     note->message);
+    }
 }
 
 /* The anchors of the caller may be gone when the case is written. */
@@ -275,6 +313,21 @@ static void write_anchors(const struct validate_anchors *anchors, struct base_bu
     base_buf_text(out, count > 0 ? "\n  ],\n" : "],\n");
 }
 
+static void write_notes(const struct resolve_recording *recording, struct base_buf *out)
+{
+    base_buf_text(out, "  \"notes\": [");
+    for (size_t i = 0; i < recording->note_count; i++) {
+        const struct recorded_note *note = &recording->notes[i];
+        base_buf_printf(out, "%s\n    {\"code\": \"%s\", \"server\": ", i > 0 ? "," : "",
+                        base_finding_info(note->code)->code);
+        base_json_text(out, note->server);
+        base_buf_text(out, ", \"message\": ");
+        base_json_text(out, note->message);
+        base_buf_u8(out, '}');
+    }
+    base_buf_text(out, recording->note_count > 0 ? "\n  ],\n" : "],\n");
+}
+
 static void write_base64(struct base_buf *out, const uint8_t *data, size_t length)
 {
     size_t size = BASE_BASE64_SIZE(length);
@@ -320,6 +373,7 @@ int resolve_recording_to_json(const struct resolve_recording *recording, struct 
     write_questions(recording, out);
     write_options(&recording->options, out);
     write_anchors(recording->anchors, out);
+    write_notes(recording, out);
     base_buf_text(out, "  \"packets\": [");
     for (size_t i = 0; i < recording->packet_count; i++) {
         base_buf_text(out, i > 0 ? ",\n    " : "\n    ");

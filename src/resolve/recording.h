@@ -12,6 +12,7 @@
 #define RESOLVE_RECORDING_OCTETS    (16u * 1024 * 1024) /* of its JSON */
 #define RESOLVE_RECORDING_PACKETS   4096u
 #define RESOLVE_RECORDING_QUESTIONS 1024u
+#define RESOLVE_RECORDING_NOTES     16u
 #define RESOLVE_RECORDING_ANCHORS   256u /* records of positive ones; and as many negative ones */
 
 /* An empty one, for a context to fill (struct resolve_options). BASE_ENOMEM */
@@ -27,6 +28,9 @@ int resolve_recording_question(struct resolve_recording *recording, const uint8_
 void resolve_recording_packet(struct resolve_recording *recording, const char *server,
                               const uint8_t *name, uint16_t type,
                               const struct validate_reply *reply);
+/* What the context says of the places that its answers come from; once for each code and server. */
+void resolve_recording_note(struct resolve_recording *recording, enum base_finding_code code,
+                            const char *server, const char *message);
 /* BASE_ENOMEM; BASE_ELIMIT: it is not whole; BASE_EINVAL: nothing was asked. */
 int resolve_recording_to_json(const struct resolve_recording *recording, struct base_buf *out);
 /* BASE_EREFUSED: findings (replay.*) say what is wrong and where. BASE_ENOMEM. */
@@ -48,6 +52,9 @@ resolve_recording_questions(const struct resolve_recording *recording, size_t *c
 /* Answers queries from the recording; of several packets for one query the first comes first, and
  * the last again and again. What is not in it stays unanswered (SILENCE) and is counted. */
 struct resolve_transport resolve_recording_transport(struct resolve_recording *recording);
+/* Lets a context that replays it say what was noted; before the first question. */
+void resolve_recording_repeat_notes(const struct resolve_recording *recording,
+                                    struct resolve_context *context);
 size_t resolve_recording_missed(const struct resolve_recording *recording);
 
 #endif

@@ -313,6 +313,27 @@ static const char *member_short(struct reading *reading, const char *path, json_
     return text;
 }
 
+static void read_note(struct reading *reading, const char *path, json_t *item)
+{
+    static const char *const names[] = {"code", "server", "message", NULL};
+    if (!check_object(reading, path, item, names))
+        return;
+    const char *server = member_short(reading, path, item, "server");
+    const char *message = member_short(reading, path, item, "message");
+    const char *code = member_text(reading, path, item, "code", false);
+    int number = code == NULL ? -1 : base_finding_by_name(code);
+    if (code != NULL && number < 0)
+        complain(reading, path, "code", "is no code of a finding: \"%.40s\"", code);
+    if (message == NULL)
+        complain(reading, path, "message", "is empty");
+    if (reading->error != BASE_OK || number < 0)
+        return;
+    int error =
+        recording_add_note(reading->recording, (enum base_finding_code)number, server, message);
+    if (error != BASE_OK)
+        note_error(reading, error);
+}
+
 static bool member_packet(struct reading *reading, const char *path, json_t *item,
                           struct validate_reply *reply)
 {
@@ -368,7 +389,7 @@ static void read_list(struct reading *reading, json_t *root, const char *name, s
 static void read_case(struct reading *reading, json_t *root)
 {
     static const char *const names[] = {"kenter_case",      "questions", "options", "anchors",
-                                        "negative_anchors", "packets",   NULL};
+                                        "negative_anchors", "notes",     "packets", NULL};
     struct base_place place = {.file = reading->file};
     json_t *version = json_object_get(root, "kenter_case");
     if (json_is_integer(version) && json_integer_value(version) > RECORDING_VERSION) {
@@ -387,6 +408,7 @@ static void read_case(struct reading *reading, json_t *root)
     read_options(reading, root);
     read_list(reading, root, "anchors", 0, RESOLVE_RECORDING_ANCHORS, read_anchor);
     read_list(reading, root, "negative_anchors", 0, RESOLVE_RECORDING_ANCHORS, read_negative);
+    read_list(reading, root, "notes", 0, RESOLVE_RECORDING_NOTES, read_note);
     read_list(reading, root, "packets", 0, RESOLVE_RECORDING_PACKETS, read_packet);
     if (reading->error != BASE_ELIMIT)
         return;

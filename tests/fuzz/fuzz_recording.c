@@ -75,6 +75,7 @@ static void replay(struct resolve_recording *recording)
     const uint8_t *name = resolve_recording_name(recording, &type);
     if (resolve_context_new(&options, why, &context) != BASE_OK)
         abort();
+    resolve_recording_repeat_notes(recording, context);
     if (resolve_lookup(context, name, type, &result) == BASE_OK) {
         show(result);
         validate_result_unref(result);

@@ -46,6 +46,8 @@ static struct resolve_recording *make(void)
     resolve_recording_packet(recording, "192.0.2.9@53", www, DNS_TYPE_A, &failed);
     struct validate_reply silence = {.kind = VALIDATE_REPLY_SILENCE};
     resolve_recording_packet(recording, NULL, example, 65280, &silence);
+    resolve_recording_note(recording, REPLAY_MISSED, "192.0.2.1@53", "something");
+    resolve_recording_note(recording, REPLAY_MISSED, "192.0.2.1@53", "something");
     return recording;
 }
 
@@ -130,6 +132,8 @@ static void test_refused(void **state)
         {"\"reply\": \"packet\"", "\"reply\": \"silence\"", "replay.invalid", "must be null"},
         {"\"from\": \"192.0.2.1@53\"", "\"from\": 5", "replay.invalid", "packets[0].from"},
         {"\"server\": null", "\"sarver\": null", "replay.invalid", "packets[0]"},
+        {"\"replay.missed\"", "\"replay.mist\"", "replay.invalid", "notes[0].code"},
+        {"\"something\"", "null", "replay.invalid", "notes[0].message"},
         {"\"packets\"", "\"packeds\"", "replay.invalid", "packets is missing"},
         {"\"until\": \"2026-11-22T00:00:09Z\"", "\"until\": null", "replay.invalid",
          "negative_anchors[0].until"},
@@ -203,6 +207,7 @@ static void test_answers(void **state)
     struct resolve_context *context;
     char why[RESOLVE_WHY] = "";
     assert_int_equal(resolve_context_new(&options, why, &context), BASE_OK);
+    resolve_recording_repeat_notes(recording, context);
     struct heard heard = {.count = 0};
     assert_int_equal(resolve_ask(context, "192.0.2.9@53", www, DNS_TYPE_A, hear, &heard), BASE_OK);
     resolve_wait(context);
@@ -217,6 +222,10 @@ static void test_answers(void **state)
     const struct validate_result *result;
     assert_int_equal(resolve_lookup(context, www, DNS_TYPE_A, &result), BASE_OK);
     assert_true(result->status != VALIDATE_SECURE);
+    bool noted = false;
+    for (size_t i = 0; i < result->finding_count; i++)
+        noted |= result->findings[i].code == REPLAY_MISSED;
+    assert_true(noted);
     validate_result_unref(result);
     resolve_context_free(context);
     resolve_recording_free(recording);
