@@ -825,6 +825,38 @@ static void test_rrsig_query(void **state)
     assert_int_equal(fixture->result->answer[0].count, 1);
 }
 
+static void edit_no_made(struct world *world, struct world_reply *reply)
+{
+    (void)world;
+    reply_remove(reply, DNS_SECTION_ANSWER, DNS_TYPE_CNAME);
+}
+
+/* The alias that a DNAME makes is known without being sent (RFC 6672 section 3.4). */
+static void test_made_alias(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->world->edit = edit_no_made;
+    assert_case(fixture, &(struct expect){"www.moved.a.example.", DNS_TYPE_CNAME, SECURE, DATA, 1});
+    assert_int_equal(fixture->result->answer_count, 1);
+    assert_true(dns_name_equal(fixture->result->answer[0].rdata[0].data, wire("www.b.example.")));
+    assert_case(fixture, &(struct expect){"www.moved.a.example.", DNS_TYPE_A, SECURE, DATA, 2});
+}
+
+/* Without the proof a result has the same verdict and data, and no nodes. */
+static void test_no_proof(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->options.no_proof = true;
+    assert_case(fixture, &(struct expect){"away.a.example.", DNS_TYPE_A, SECURE, DATA, 2});
+    assert_int_equal(fixture->result->node_count, 0);
+    assert_case(fixture, &(struct expect){"no.b.example.", DNS_TYPE_A, SECURE, NAME, 1});
+    assert_case(fixture, &(struct expect){"host.open.example.", DNS_TYPE_A, INSECURE, DATA, 1});
+    zone_a(fixture->world)->corrupt = true;
+    assert_case(fixture, &(struct expect){"www.a.example.", DNS_TYPE_A, BOGUS, DATA, 1});
+    assert_true(has_finding(fixture->result, VALIDATE_RRSIG_MISMATCH));
+    assert_int_equal(fixture->result->node_count, 0);
+}
+
 static void test_arguments(void **state)
 {
     struct fixture *fixture = *state;
@@ -928,6 +960,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_digests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rcode, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rrsig_query, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_made_alias, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_proof, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_arguments, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_compare, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_trust_bound, set_up, tear_down),
