@@ -1,13 +1,13 @@
 /*
- * Asking for memory before it is needed. A look-up in a large image waits for memory several times,
- * for the page of the leaf, for the names in it, and for the value, and the processor can wait for
- * many such things at the same time if only it knows of them. So the names of a batch are walked to
- * their leaves here, a step of all names after the other, and each step asks for what the next one
- * reads.
+ * Looking for the names of a batch at the same time. A look-up in a large image waits for memory
+ * several times, for the page of the leaf, for the names in it, and for the value, and the
+ * processor can wait for many such things at once if only it knows of them. So all names are walked
+ * to their leaves here, a step of all names after the other, and each step asks for what the next
+ * one reads.
  *
  * LMDB cannot be asked to do this, so its pages are read as they lie in the map (the format of its
- * version 1, which it checks when it opens the file). Nothing is decided here: whatever looks odd
- * ends the walk, and the look-up by LMDB that follows waits for itself.
+ * version 1, which it checks when it opens the file). Whatever looks odd, or goes over the end of a
+ * leaf, is left to LMDB.
  */
 #include "image/internal.h"
 
@@ -17,6 +17,8 @@
 #define NODE_HEAD   8  /* low, high, flags, size of the key: 2 octets each */
 #define PAGE_BRANCH 1
 #define PAGE_LEAF   2
+#define PAGE_LARGE  4 /* the first of the pages of a value that has its own */
+#define NODE_LARGE  1 /* flag of a node: the value is the number of that page */
 #define META_MAGIC  0xBEEFC0DEu
 #define TREE_SIZE   48 /* what the list of databases says of one: flags, counts, root */
 #define DEPTH_MAX   16
@@ -107,7 +109,8 @@ static const uint8_t *find_node(const struct image_pages *pages, const uint8_t *
     return at + NODE_HEAD + key->mv_size <= pages->size ? node : NULL;
 }
 
-/* The first of the nodes from `low` on that is not before the key; `count`: none. */
+/* The first of the nodes from `low` on that is not before the key; `count`: none, or a node is odd.
+ */
 static unsigned search(const struct image_pages *pages, const uint8_t *page, unsigned low,
                        unsigned count, const MDB_val *wanted, bool *exact)
 {
@@ -172,34 +175,76 @@ static void fetch_nodes(const struct image_pages *pages, struct image_probe *pro
                            load_u16(probe->page + PAGE_HEAD + 2 * (size_t)i) % pages->size);
 }
 
-/* Asks for a value, which may lie on pages of its own. */
-static void fetch_value(const struct image_pages *pages, const uint8_t *page, unsigned index)
+/* Where the value of a leaf's node is; NULL: it is not whole, or not of a kind that we know. Its
+ * own pages are looked at only when `checked`. */
+static const uint8_t *find_value(const struct image_pages *pages, const uint8_t *page,
+                                 unsigned index, bool checked, MDB_val *key, MDB_val *value)
 {
-    MDB_val key;
-    const uint8_t *node = find_node(pages, page, index, &key);
-    if (node == NULL)
-        return;
+    const uint8_t *node = find_node(pages, page, index, key);
+    if (node == NULL || (load_u16(node + 4) & ~NODE_LARGE) != 0)
+        return NULL;
+    bool large = load_u16(node + 4) == NODE_LARGE;
     size_t size = load_u16(node) | (size_t)load_u16(node + 2) << 16;
-    const uint8_t *value = node + NODE_HEAD + key.mv_size;
-    if ((load_u16(node + 4) & 1) != 0) {
-        if ((size_t)(value - page) + 8 > pages->size ||
-            (value = find_page(pages, load_u64(value))) == NULL)
-            return;
-        value += PAGE_HEAD;
+    const uint8_t *data = node + NODE_HEAD + key->mv_size;
+    if ((size_t)(data - page) + (large ? sizeof(uint64_t) : size) > pages->size)
+        return NULL;
+    if (large) {
+        uint64_t number = load_u64(data);
+        const uint8_t *own = find_page(pages, number);
+        if (own == NULL)
+            return NULL;
+        if (checked) {
+            uint64_t count = load_u16(own + 12) | (uint64_t)load_u16(own + 14) << 16;
+            if ((load_u16(own + 10) & PAGE_LARGE) == 0 || count > pages->last - number + 1 ||
+                size > count * pages->size - PAGE_HEAD)
+                return NULL;
+        }
+        data = own + PAGE_HEAD;
     }
-    fetch(value, size < VALUE_MAX ? size + 1 : VALUE_MAX);
+    *value = (MDB_val){size, (void *)(uintptr_t)data};
+    return data;
 }
 
-/* Finds the name in its leaf: its value, or that of what comes before. */
-static void fetch_found(const struct image_pages *pages, const struct image_probe *probe)
+/* Finds the name in its leaf, and asks for its value, or for that of what comes before. */
+static void find_in_leaf(const struct image_pages *pages, struct image_probe *probe)
 {
-    bool exact;
-    MDB_val wanted = {probe->length, (void *)(uintptr_t)probe->key};
-    unsigned index = search(pages, probe->page, 0, probe->count, &wanted, &exact);
-    if (!exact && index > 0)
-        index--;
-    if (index < probe->count)
-        fetch_value(pages, probe->page, index);
+    MDB_val wanted = {probe->length, (void *)(uintptr_t)probe->key}, key, value;
+    probe->index = (uint16_t)search(pages, probe->page, 0, probe->count, &wanted, &probe->exact);
+    unsigned index = probe->index - (!probe->exact && probe->index > 0);
+    if (index < probe->count &&
+        find_value(pages, probe->page, index, false, &key, &value) != NULL && value.mv_size > 0)
+        fetch(value.mv_data, value.mv_size < VALUE_MAX ? value.mv_size : VALUE_MAX);
+}
+
+/* The probe for a key, each once; NULL: there is none, or it got lost. */
+static const struct image_probe *take_probe(struct image_reader *reader, const uint8_t *key,
+                                            size_t length)
+{
+    for (unsigned i = reader->probe_next; i < reader->probe_count; i++) {
+        const struct image_probe *probe = &reader->probes[i];
+        if (probe->length == length && memcmp(probe->key, key, length) == 0) {
+            reader->probe_next = i + 1;
+            return probe->page != NULL ? probe : NULL;
+        }
+    }
+    return NULL;
+}
+
+bool image_fetched(struct image_reader *reader, const uint8_t *key, size_t length,
+                   struct image_neighbours *found)
+{
+    const struct image_pages *pages = &reader->pages;
+    const struct image_probe *probe = take_probe(reader, key, length);
+    if (probe == NULL || probe->index >= probe->count)
+        return false;
+    found->exact = probe->exact;
+    if (probe->exact)
+        return find_value(pages, probe->page, probe->index, true, &found->before, &found->value) !=
+               NULL;
+    return probe->index > 0 &&
+           find_value(pages, probe->page, probe->index - 1u, true, &found->before, &found->value) !=
+               NULL &&
+           find_node(pages, probe->page, probe->index, &found->after) != NULL;
 }
 
 void image_fetch(struct image_reader *reader, const uint8_t *const names[], unsigned count)
@@ -207,6 +252,7 @@ void image_fetch(struct image_reader *reader, const uint8_t *const names[], unsi
     const struct image_pages *pages = &reader->pages;
     const struct image_zone *zone = &reader->near;
     const uint8_t *root = find_page(pages, pages->root);
+    reader->probe_next = reader->probe_count = 0;
     if (!reader->near_known || pages->depth < 2 || root == NULL)
         return;
     unsigned probes = 0;
@@ -230,6 +276,7 @@ void image_fetch(struct image_reader *reader, const uint8_t *const names[], unsi
     }
     for (unsigned i = 0; i < probes; i++) {
         if (reader->probes[i].page != NULL)
-            fetch_found(pages, &reader->probes[i]);
+            find_in_leaf(pages, &reader->probes[i]);
     }
+    reader->probe_count = probes;
 }

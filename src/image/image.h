@@ -174,9 +174,13 @@ struct image_place {
  * is nothing before it; BASE_EIO. */
 int image_find(struct image_reader *reader, const struct image_zone *zone, const uint8_t *key,
                size_t key_length, struct image_place *place);
+/* The same for a name that nearly every look-up of a zone comes to, as its apex and the wildcard
+ * below it: what was found is kept. */
+int image_find_often(struct image_reader *reader, const struct image_zone *zone, const uint8_t *key,
+                     size_t key_length, struct image_place *place);
 #define IMAGE_FETCH_MAX 32
-/* Has the memory fetched that looking for these names will read; at most IMAGE_FETCH_MAX of them. A
- * hint, and only for names in the zone that was found last. */
+/* Looks for several names at the same time: image_find gives what was found, in this order. At most
+ * IMAGE_FETCH_MAX of them, and only those in the zone that was found last. A hint. */
 void image_fetch(struct image_reader *reader, const uint8_t *const names[], unsigned count);
 /* Only when it exists as an owner. BASE_ENOENT. */
 int image_get(struct image_reader *reader, const struct image_zone *zone, const uint8_t *key,

@@ -160,11 +160,34 @@ struct image_probe {
     const uint8_t *page; /* NULL: it got lost */
     uint16_t length;     /* of the key */
     uint16_t count;      /* of the leaf's nodes */
+    uint16_t index;      /* of the first node that is not before the name */
+    bool exact;          /* which is it */
     uint8_t key[IMAGE_KEY_MAX];
+};
+
+/* Where a name is, or would be. */
+struct image_neighbours {
+    bool exact;
+    MDB_val before; /* key of the name itself or of what comes before, */
+    MDB_val value;  /* and its value */
+    MDB_val after;  /* key of what comes behind; of names that are not there */
 };
 
 /* After another moment has come. */
 void image_fetch_begin(struct image_reader *reader);
+/* What image_fetch has found for a key. False: nothing; ask LMDB. */
+bool image_fetched(struct image_reader *reader, const uint8_t *key, size_t length,
+                   struct image_neighbours *found);
+
+#define IMAGE_KEPT     4
+#define IMAGE_KEPT_KEY 60
+
+/* A place that is asked for again and again. */
+struct image_kept {
+    uint8_t length; /* of the key; 0: free */
+    uint8_t key[IMAGE_KEPT_KEY];
+    struct image_place place;
+};
 
 struct image_reader {
     struct image *image;
@@ -180,7 +203,9 @@ struct image_reader {
     struct image_zone near;
     const struct image_zone *viewed; /* by image_view */
     struct image_pages pages;
+    unsigned probe_next, probe_count; /* those not taken yet */
     struct image_probe probes[IMAGE_FETCH_MAX];
+    struct image_kept kept[IMAGE_KEPT]; /* as long as no other moment comes */
 };
 
 #endif

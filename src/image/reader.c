@@ -31,6 +31,8 @@ static int look_around(struct image_reader *reader)
     reader->commits = commits;
     reader->near_known = false;
     image_fetch_begin(reader);
+    for (unsigned i = 0; i < IMAGE_KEPT; i++)
+        reader->kept[i].length = 0;
     return read_number(reader, "set", &reader->set);
 }
 
@@ -72,6 +74,7 @@ void image_reader_release(struct image_reader *reader)
     if (reader->active)
         mdb_txn_reset(reader->txn);
     reader->active = false;
+    reader->probe_count = 0;
 }
 
 int image_reader_renew(struct image_reader *reader)
@@ -226,27 +229,44 @@ static bool same_key(const MDB_val *key, const uint8_t *octets, size_t length)
     return key->mv_size == length && memcmp(key->mv_data, octets, length) == 0;
 }
 
+/* The neighbours of a key, as LMDB finds them. A key of size 0: there is none. */
+static int find_neighbours(struct image_reader *reader, const uint8_t *octets, size_t length,
+                           struct image_neighbours *found)
+{
+    MDB_cursor *cursor = reader->cursors[IMAGE_NAMES];
+    MDB_val key = {length, (void *)(uintptr_t)octets};
+    int rc = mdb_cursor_get(cursor, &key, &found->value, MDB_SET_RANGE);
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return image_error(rc);
+    found->exact = rc == 0 && same_key(&key, octets, length);
+    if (found->exact)
+        return BASE_OK;
+    found->after = rc == 0 ? key : (MDB_val){0, NULL};
+    rc = mdb_cursor_get(cursor, &found->before, &found->value, rc == 0 ? MDB_PREV : MDB_LAST);
+    if (rc == MDB_NOTFOUND)
+        found->before = (MDB_val){0, NULL};
+    return rc == 0 || rc == MDB_NOTFOUND ? BASE_OK : image_error(rc);
+}
+
 /* What a name that has no records is, from what comes after and before it. */
-static int judge(MDB_cursor *cursor, int rc, MDB_val *key, const struct image_zone *zone,
+static int judge(const struct image_neighbours *found, const struct image_zone *zone,
                  const uint8_t *wanted, size_t length, struct image_place *place)
 {
     place->match = IMAGE_ABSENT;
     place->shared = 0;
-    MDB_val value;
-    if (rc == 0 && in_zone(key, zone->id)) {
-        size_t whole = common_labels(wanted + 4, length - 4, (uint8_t *)key->mv_data + 4,
-                                     key->mv_size - 4, &place->shared);
+    if (in_zone(&found->after, zone->id)) {
+        size_t whole = common_labels(wanted + 4, length - 4, (uint8_t *)found->after.mv_data + 4,
+                                     found->after.mv_size - 4, &place->shared);
         if (whole == length - 4)
             place->match = IMAGE_ENT;
     }
-    rc = mdb_cursor_get(cursor, key, &value, rc == 0 ? MDB_PREV : MDB_LAST);
-    if (rc != 0 || !in_zone(key, zone->id))
-        return rc != 0 && rc != MDB_NOTFOUND ? image_error(rc) : BASE_EFORMAT;
-    common_labels(wanted + 4, length - 4, (uint8_t *)key->mv_data + 4, key->mv_size - 4,
-                  &place->previous);
+    if (!in_zone(&found->before, zone->id))
+        return BASE_EFORMAT;
+    common_labels(wanted + 4, length - 4, (uint8_t *)found->before.mv_data + 4,
+                  found->before.mv_size - 4, &place->previous);
     if (place->previous > place->shared)
         place->shared = place->previous;
-    return image_value_decode(&value, &place->name);
+    return image_value_decode(&found->value, &place->name);
 }
 
 int image_find(struct image_reader *reader, const struct image_zone *zone, const uint8_t *name_key,
@@ -254,16 +274,37 @@ int image_find(struct image_reader *reader, const struct image_zone *zone, const
 {
     uint8_t octets[IMAGE_KEY_MAX];
     size_t length = image_name_key(octets, zone->id, name_key, key_length);
-    MDB_cursor *cursor = reader->cursors[IMAGE_NAMES];
-    MDB_val key = {length, octets}, value;
-    int rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        return image_error(rc);
-    if (rc == 0 && same_key(&key, octets, length)) {
-        place->match = IMAGE_EXACT;
-        return image_value_decode(&value, &place->name);
+    struct image_neighbours found;
+    if (!image_fetched(reader, octets, length, &found)) {
+        int error = find_neighbours(reader, octets, length, &found);
+        if (error != BASE_OK)
+            return error;
     }
-    return judge(cursor, rc, &key, zone, octets, length, place);
+    if (!found.exact)
+        return judge(&found, zone, octets, length, place);
+    place->match = IMAGE_EXACT;
+    return image_value_decode(&found.value, &place->name);
+}
+
+int image_find_often(struct image_reader *reader, const struct image_zone *zone,
+                     const uint8_t *name_key, size_t key_length, struct image_place *place)
+{
+    uint8_t octets[IMAGE_KEY_MAX];
+    size_t length = image_name_key(octets, zone->id, name_key, key_length);
+    if (length > IMAGE_KEPT_KEY)
+        return image_find(reader, zone, name_key, key_length, place);
+    struct image_kept *kept = &reader->kept[(zone->id + length) % IMAGE_KEPT];
+    if (kept->length == length && memcmp(kept->key, octets, length) == 0) {
+        *place = kept->place;
+        return BASE_OK;
+    }
+    int error = image_find(reader, zone, name_key, key_length, place);
+    if (error == BASE_OK) {
+        kept->length = (uint8_t)length;
+        memcpy(kept->key, octets, length);
+        kept->place = *place;
+    }
+    return error;
 }
 
 int image_get(struct image_reader *reader, const struct image_zone *zone, const uint8_t *name_key,

@@ -59,11 +59,12 @@ static void set_subject(struct serve_work *work, const uint8_t *name)
 
 static int put_soa(struct serve_work *work)
 {
-    struct image_name apex;
+    struct image_place apex;
     struct image_rrset soa;
-    int error = image_get(work->worker->reader, &work->zone, work->key, 0, &apex);
+    int error = image_find_often(work->worker->reader, &work->zone, work->key, 0, &apex);
     if (error == BASE_OK)
-        error = image_rrset(&apex, DNS_TYPE_SOA, &soa);
+        error =
+            apex.match == IMAGE_EXACT ? image_rrset(&apex.name, DNS_TYPE_SOA, &soa) : BASE_ENOENT;
     if (error != BASE_OK)
         return error == BASE_ENOENT ? BASE_EFORMAT : error;
     struct serve_owner owner = {.name = work->zone.apex};
@@ -197,7 +198,7 @@ static int find_wildcard(struct serve_work *work, const struct image_place *plac
     memcpy(key, work->key, length);
     key[length] = '*';
     key[length + 1] = 0;
-    return image_find(work->worker->reader, &work->zone, key, length + 2, wildcard);
+    return image_find_often(work->worker->reader, &work->zone, key, length + 2, wildcard);
 }
 
 /* A name that does not exist. */
