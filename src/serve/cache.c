@@ -263,6 +263,7 @@ bool serve_cache_fetch_answer(const struct serve_cache *cache, uint32_t hash)
             __builtin_prefetch(entry + (size_t)k * LINE);
         return true;
     }
+    __builtin_prefetch(&cache->seen[hash & cache->seen_mask]); /* for serve_cache_keep */
     return false;
 }
 
