@@ -90,7 +90,8 @@ struct image_reader *serve_reader(struct serve_worker *worker);
 #define SERVE_AHEAD_MAX 32
 /* Looks at queries by UDP that will be answered next, in this order: has the memory fetched that
  * their answers need, so that the waits for it fall together. A hint: answers are the same without
- * it. The octets must stay as they are until then. More than SERVE_AHEAD_MAX are not looked at. */
+ * it. The octets must stay as they are until then, or until serve_renew or serve_release. More than
+ * SERVE_AHEAD_MAX are not looked at. */
 void serve_look_ahead(struct serve_worker *worker, const struct net_packet *packets,
                       unsigned count);
 

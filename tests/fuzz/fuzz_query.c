@@ -30,6 +30,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                   .address_length = 16,
                                   .now = 1559731985};
     struct serve_result result;
+    serve_release(workers[data[0] >> 2 & 1]);
+    REQUIRE(serve_renew(workers[data[0] >> 2 & 1]) == BASE_OK);
+    if (data[0] & 8)
+        serve_look_ahead(workers[data[0] >> 2 & 1],
+                         &(struct net_packet){.octets = data + 1, .length = size - 1}, 1);
     serve_answer(workers[data[0] >> 2 & 1], &client, data + 1, size - 1, response, sizeof(response),
                  &result);
     if (result.action != SERVE_DROP)

@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "fixtures.h"
-#include "image/image.h"
+#include "image/internal.h"
 #include "zone/diff.h"
 
 #include <setjmp.h>
@@ -550,6 +550,124 @@ static struct zone *big_zone(unsigned names, unsigned serial)
     return zone;
 }
 
+/* Names of all kinds: short and long values, such that have pages of their own, empty names. */
+static struct zone *mixed_zone(const char *origin, unsigned names)
+{
+    struct base_buf text;
+    base_buf_init(&text, 8 << 20);
+    base_buf_printf(&text, "$ORIGIN %s\n@ 60 SOA a. b. 1 1 1 1 1\n@ NS ns.elsewhere.\n", origin);
+    for (unsigned i = 0; i < names; i++) {
+        base_buf_printf(&text, "n%u%s 60 TXT %060u\n", i * 7, i % 5 == 0 ? ".below.it" : "", i);
+        for (unsigned k = 0; k < 60 && i % 50 == 3; k++)
+            base_buf_printf(&text, "n%u 60 TXT %0100u\n", i * 7, k);
+    }
+    struct zone *zone = zone_from(base_buf_string(&text), origin);
+    base_buf_free(&text);
+    return zone;
+}
+
+/* A name near those of the zone: there, missing, empty, deeper, in front of and behind all. */
+static void random_name(char out[100], const char *origin, unsigned *seed)
+{
+    static const char *const before[] = {"n", "n", "n", "it.", "", "", "a", "z"};
+    static const char *const behind[] = {".", ".below.it.", "x.", NULL, ".n70.", NULL, ".", "."};
+    *seed = *seed * 1103515245 + 12345;
+    unsigned shape = *seed >> 8 & 7, number = (*seed >> 12) % 35000;
+    if (behind[shape] == NULL)
+        snprintf(out, 100, "%s%s", before[shape], origin);
+    else
+        snprintf(out, 100, "%s%u%s%s", before[shape], number, behind[shape], origin);
+}
+
+static void assert_same_place(const struct image_place *a, const struct image_place *b)
+{
+    assert_int_equal(a->match, b->match);
+    assert_ptr_equal(a->name.value, b->name.value);
+    assert_int_equal(a->name.length, b->name.length);
+    assert_ptr_equal(a->name.directory, b->name.directory);
+    if (a->match != IMAGE_EXACT) {
+        assert_int_equal(a->shared, b->shared);
+        assert_int_equal(a->previous, b->previous);
+    }
+}
+
+/* Batches that are looked for at the same time give what single look-ups do. */
+static void assert_fetches(struct image_reader *reader, struct image_reader *plain,
+                           const char *origin)
+{
+    uint8_t wires[IMAGE_FETCH_MAX][DNS_NAME_MAX], apex[DNS_NAME_MAX];
+    const uint8_t *names[IMAGE_FETCH_MAX];
+    char texts[IMAGE_FETCH_MAX][100];
+    struct image_zone zone;
+    unsigned seed = 1;
+    wire(apex, origin);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(image_zone_find(reader, apex, false, &zone), BASE_OK);
+    for (int round = 0; round < 300; round++) {
+        unsigned count = 1 + (unsigned)round % IMAGE_FETCH_MAX;
+        for (unsigned i = 0; i < count; i++) {
+            random_name(texts[i], origin, &seed);
+            wire(wires[i], texts[i]);
+            names[i] = wires[i];
+        }
+        image_fetch(reader, names, count);
+        assert_int_equal(reader->probe_count, count);
+        for (unsigned i = 0; i < count; i++) {
+            if ((i + (unsigned)round) % 7 == 0)
+                continue; /* not asked after all */
+            struct image_place got = find(reader, &zone, texts[i]);
+            struct image_place expected = find(plain, &zone, texts[i]);
+            assert_same_place(&got, &expected);
+            got = find(reader, &zone, texts[i]); /* once more: by LMDB */
+            assert_same_place(&got, &expected);
+        }
+    }
+}
+
+static void test_fetch(void **state)
+{
+    struct image *image = open_image();
+    static const char *const origins[] = {"b.", "c.", "a."};
+    struct image_reader *reader, *plain;
+    for (unsigned i = 0; i < 3; i++) {
+        struct zone *zone = mixed_zone(origins[i], i == 1 ? 20 : 4500);
+        publish(image, zone, NULL);
+        zone_release(zone);
+    }
+    assert_int_equal(image_reader_open(image, &reader), BASE_OK);
+    assert_int_equal(image_reader_open(image, &plain), BASE_OK);
+    assert_true(reader->pages.depth >= 3); /* else LMDB's pages are not what we believe */
+    for (unsigned i = 0; i < 3; i++)
+        assert_fetches(reader, plain, origins[i]);
+    /* Another moment: nothing of what was found before is given. */
+    struct image_zone zone;
+    uint8_t apex[DNS_NAME_MAX], owner[DNS_NAME_MAX];
+    const uint8_t *names[] = {owner};
+    struct image_place place;
+    wire(apex, "a.");
+    wire(owner, "n7.a.");
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(image_zone_find(reader, apex, false, &zone), BASE_OK);
+    assert_int_equal(image_find_often(reader, &zone, apex, 0, &place), BASE_OK);
+    const uint8_t *before = place.name.value;
+    image_fetch(reader, names, 1);
+    struct zone *next = big_zone(10, 1),
+                *a = zone_from("@ 60 SOA a. b. 2 1 1 1 1\n@ NS a.\n", "a.");
+    image_reader_release(plain);
+    publish(image, a, NULL);
+    publish(image, next, NULL);
+    assert_int_equal(image_reader_renew(reader), BASE_OK);
+    assert_int_equal(image_zone_find(reader, apex, false, &zone), BASE_OK);
+    assert_int_equal(find(reader, &zone, "n7.a.").match, IMAGE_ABSENT);
+    assert_int_equal(image_find_often(reader, &zone, apex, 0, &place), BASE_OK);
+    assert_true(place.name.value != before);
+    zone_release(next);
+    zone_release(a);
+    image_reader_close(plain);
+    image_reader_close(reader);
+    image_close(image);
+}
+
 static void test_full(void **state)
 {
     struct image *image;
@@ -645,9 +763,16 @@ static void test_killed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_find),    TEST(test_difference),          TEST(test_random_differences),
-        TEST(test_touched), TEST(test_remove_and_batch),    TEST(test_template),
-        TEST(test_full),    TEST(test_missing_and_damaged), TEST(test_killed),
+        TEST(test_find),
+        TEST(test_fetch),
+        TEST(test_difference),
+        TEST(test_random_differences),
+        TEST(test_touched),
+        TEST(test_remove_and_batch),
+        TEST(test_template),
+        TEST(test_full),
+        TEST(test_missing_and_damaged),
+        TEST(test_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

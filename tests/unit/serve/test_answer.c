@@ -239,6 +239,12 @@ static void test_mutations(void **state)
         struct serve_client client = udp;
         client.transport = random_below(3);
         struct serve_result result;
+        serve_release(worker);
+        assert_int_equal(serve_renew(worker), BASE_OK);
+        if (i % 3 > 0) {
+            const struct net_packet coming[] = {{exact, length}, {exact, length}};
+            serve_look_ahead(worker, coming, i % 3);
+        }
         serve_answer(worker, &client, exact, length, response, sizeof(response), &result);
         if (result.action != SERVE_DROP)
             support_check(exact, length, response, &result, client.transport);
