@@ -30,9 +30,11 @@ static struct net_asker *asker_of_turn(struct net_timer *timer)
     return (struct net_asker *)((char *)timer - offsetof(struct net_asker, turn));
 }
 
-static bool may_open(struct net_asker *asker)
+/* A question takes a socket, unless there is a connection for it. */
+static bool may_begin(struct net_asker *asker, const struct net_question *question)
 {
-    return asker->sockets < asker->most_sockets || net_stream_close_idle(asker);
+    return (question->way != NET_UDP && net_stream_has_room(question)) ||
+           asker->sockets < asker->most_sockets || net_stream_close_idle(asker);
 }
 
 static void take_from_queue(struct net_asker *asker, struct net_question *question)
@@ -52,7 +54,7 @@ static void take_from_queue(struct net_asker *asker, struct net_question *questi
 static void run_queue(struct net_timer *timer)
 {
     struct net_asker *asker = asker_of_turn(timer);
-    while (asker->first != NULL && may_open(asker)) {
+    while (asker->first != NULL && may_begin(asker, asker->first)) {
         struct net_question *question = asker->first;
         take_from_queue(asker, question);
         begin(question);
@@ -112,11 +114,16 @@ void net_asker_random(struct net_asker *asker, void *out, size_t length)
     memset(asker->random + asker->random_left, 0, length);
 }
 
+void net_asker_next(struct net_asker *asker)
+{
+    if (asker->first != NULL)
+        net_loop_set(asker->loop, &asker->turn, 0);
+}
+
 void net_asker_socket_free(struct net_asker *asker)
 {
     asker->sockets--;
-    if (asker->first != NULL)
-        net_loop_set(asker->loop, &asker->turn, 0);
+    net_asker_next(asker);
 }
 
 /* --- one question --- */
@@ -355,7 +362,7 @@ int net_question_start(struct net_asker *asker, struct net_question *question)
     question->stream = NULL;
     question->odd = 0;
     question->queued = question->sent = question->again = question->failing = false;
-    if (asker->first == NULL && may_open(asker)) {
+    if (asker->first == NULL && may_begin(asker, question)) {
         begin(question);
         return BASE_OK;
     }

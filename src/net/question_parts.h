@@ -61,7 +61,11 @@ void net_question_end_badly(struct net_question *question, enum net_reply_kind k
 void net_question_fail(struct net_question *question, enum net_reply_kind kind, const char *why);
 /* A socket is free again. */
 void net_asker_socket_free(struct net_asker *asker);
+/* One of the queue may have its turn. */
+void net_asker_next(struct net_asker *asker);
 
+/* Is there a connection that can take it? */
+bool net_stream_has_room(const struct net_question *question);
 /* Puts it on a connection: one that is there, or a new one. */
 void net_stream_attach(struct net_question *question);
 /* Takes it off its connection. `late`: because it was not answered in time. */

@@ -73,6 +73,7 @@ static void take_off(struct net_question *question)
     question->next = question->previous = NULL;
     question->stream = NULL;
     stream->question_count--;
+    net_asker_next(stream->asker);
 }
 
 /* A connection nobody waits for is kept for a while, or left at once when it is of no use. It goes
@@ -243,6 +244,11 @@ static struct net_stream *find_stream(const struct net_question *question)
             return stream;
     }
     return NULL;
+}
+
+bool net_stream_has_room(const struct net_question *question)
+{
+    return find_stream(question) != NULL;
 }
 
 static int open_stream(const struct net_question *question, struct net_stream *stream,
