@@ -1,5 +1,6 @@
 """kenter trace and kenter lookup in a private world: through a resolver, over all servers, saved and replayed, and over
 zones that are broken."""
+import datetime
 import json
 import re
 import subprocess
@@ -40,6 +41,7 @@ def world(tmp_path_factory):
         world.zone("wrongds.test.", [first], "www A 192.0.2.6",
                    ds=lambda true: [" ".join([str((int(ds.split()[0]) + 1) % 65536), *ds.split()[1:]])
                                     for ds in true])
+        ragged = world.zone("ragged.test.", [first, second, third], "www A 192.0.2.9\n@ NS dead\ndead A 127.0.9.9")
         stale = world.zone("stale.test.", [first, second], "www A 192.0.2.8", serial=7)
         world.build()
         stale.servers[1].own["stale.test."] = world.path / "old"
@@ -48,14 +50,18 @@ def world(tmp_path_factory):
         (world.path / "old").write_text(stale.file.read_text())
         stale.serial, stale.text = 7, "www A 192.0.2.8"
         stale.build()
+        second.own["ragged.test."] = None
+        third.own["ragged.test."] = ragged.file.with_suffix(".zone")
         for server in world.servers:
             server.start()
-        world.resolver = world.unbound()
+        world.forwarder = world.unbound()
+        world.named, world.validating = world.bind(), world.unbound(validating=True)
+        world.certain = world.unbound(stubs={"ragged.test.": first})
         yield world
 
 
 def trace(world, *arguments, code=0):
-    return world.kenter("trace", *arguments, world.resolver.at, code=code)
+    return world.kenter("trace", *arguments, world.forwarder.at, code=code)
 
 
 def result(world, *arguments, code=0):
@@ -121,8 +127,26 @@ def test_other_time(world):
 
 def test_no_anchor(world):
     """The root of the world is not that of the others."""
-    found = world.kenter("trace", "--json", "www.good.test", world.resolver.at, anchor=False, code=1)
+    found = world.kenter("trace", "--json", "www.good.test", world.forwarder.at, anchor=False, code=1)
     assert json.loads(found.stdout)["result"]["status"] == "bogus"
+
+
+@pytest.mark.parametrize("name, status", [("www.good.test", "secure"), ("none.other.test", "secure"),
+                                          ("www.plain.test", "insecure"), ("www.expired.test", "bogus")])
+def test_ways(world, name, status):
+    """Over TCP, through BIND, and through a resolver that validates, too."""
+    for server in ("@tcp://127.0.53.1", world.named.at, world.validating.at):
+        done = world.kenter("trace", "--json", name, server, code=None)
+        assert json.loads(done.stdout)["result"]["status"] == status, (server, done.stdout)
+
+
+def test_recursion(world):
+    """Without any resolver."""
+    options = ["--recursive", "--root-hints", world.hints()]
+    for name, status in (("www.good.test", "secure"), ("away.good.test", "secure"), ("www.plain.test", "insecure"),
+                         ("www.expired.test", "bogus")):
+        done = world.kenter("trace", "--json", name, *options, code=None)
+        assert json.loads(done.stdout)["result"]["status"] == status, done.stdout
 
 
 def test_nobody_there(world):
@@ -132,7 +156,8 @@ def test_nobody_there(world):
 
 @pytest.mark.parametrize("name", ["www.good.test", "www.plain.test", "www.expired.test", "away.good.test"])
 def test_pictures(world, name):
-    drawn = trace(world, "--svg", name, code=None)
+    at = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d%H%M%S")
+    drawn = trace(world, "--svg", "--at", at, name, code=None)
     root = xml.etree.ElementTree.fromstring(drawn.stdout)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     texts = ["".join(item.itertext()) for item in root.iter("{http://www.w3.org/2000/svg}text")]
@@ -144,7 +169,7 @@ def test_pictures(world, name):
             assert float(item.get("y")) + float(item.get("height")) <= height
     assert drawn.stderr.strip(), "the sentence"
     file = world.path / "picture.svg"
-    trace(world, "--svg", "-o", file, name, code=None)
+    trace(world, "--svg", "--at", at, "-o", file, name, code=None)
     assert file.read_text() == drawn.stdout
     graph = trace(world, "--dot", name, code=None).stdout
     done = subprocess.run([program("dot"), "-Tplain"], input=graph, capture_output=True, text=True)
@@ -210,6 +235,20 @@ def test_stale_server(world):
     assert "servers of stale.test." in text and "see below" in text and "[servers.stale]" in text
 
 
+def test_ragged_servers(world):
+    """One is not a server of the zone, one leaves out DNSSEC, one is not there."""
+    done = world.kenter("trace", "--all-servers", "--json", "www.ragged.test", world.certain.at, code=1)
+    document = json.loads(done.stdout)
+    assert document["result"]["status"] == "secure"
+    said = {(item["code"], item["message"].split("(")[1].split(")")[0]) for item in document["findings"]
+            if item["owner"] == "ragged.test."}
+    assert said == {("servers.lame", "127.0.1.3@53"), ("servers.no-dnssec", "127.0.1.4@53"),
+                    ("servers.silent", "127.0.9.9@53")}, said
+    servers = {item["address"]: item["agrees"] for zone in document["servers"] if zone["zone"] == "ragged.test."
+               for item in zone["servers"]}
+    assert servers == {"127.0.1.2@53": True, "127.0.1.3@53": False, "127.0.1.4@53": False, "127.0.9.9@53": False}
+
+
 def test_all_servers_replayed(world):
     case = world.path / "servers.json"
     saved = json.loads(trace(world, "--json", "--all-servers", "--save", case, "www.stale.test", code=None).stdout)
@@ -221,7 +260,7 @@ def test_all_servers_replayed(world):
 
 def test_lookup(world):
     def lookup(*arguments, code=0):
-        return world.kenter("lookup", *arguments, world.resolver.at, code=code)
+        return world.kenter("lookup", *arguments, world.forwarder.at, code=code)
     done = lookup("www.good.test")
     assert done.stdout.split()[0] == "www.good.test." and done.stdout.split()[2:] == ["IN", "A", "192.0.2.1"]
     assert done.stderr == ""

@@ -131,7 +131,7 @@ class Authority(Server):
     def __init__(self, world, kind, name, address):
         super().__init__(world.path, name)
         self.world, self.kind, self.address = world, kind, address
-        self.own = {}  # zone name -> a file of its own: a secondary that is stale, say
+        self.own = {}  # zone name -> a file of its own: a secondary that is stale, say; None: it lacks the zone
         self.extra = ""
 
     @property
@@ -141,7 +141,7 @@ class Authority(Server):
     def zones(self):
         """(name, file) of what it serves."""
         return [(zone.name, self.own.get(zone.name, zone.file)) for zone in self.world.zones.values()
-                if self in zone.servers]
+                if self in zone.servers and self.own.get(zone.name, zone.file) is not None]
 
     def launch_inside(self, *command):
         self.launch(*self.world.inside.prefix, *command)
@@ -240,9 +240,11 @@ policies: {{as-is: {{sign: false}}}}
 class Resolver(Server):
     """Unbound or BIND, knowing the world's root; answers on port 53 of an address of its own."""
 
-    def __init__(self, world, kind, address, validating, more):
+    def __init__(self, world, kind, address, validating, more, stubs):
         super().__init__(world.path, f"{kind}-{address}")
         self.world, self.kind, self.address, self.validating, self.more = world, kind, address, validating, more
+        self.stubs = "".join(f'stub-zone:\n    name: "{zone}"\n    stub-addr: {server.at}\n'
+                             for zone, server in (stubs or {}).items())
 
     @property
     def at(self):
@@ -278,6 +280,7 @@ server:
     {self.more}
 remote-control:
     control-enable: no
+{self.stubs}
 """)
             self.launch(*self.world.inside.prefix, program("unbound"), "-d", "-c", self.path / "unbound.conf")
         else:
@@ -357,8 +360,9 @@ class World:
         for server in self.servers:
             server.start()
 
-    def resolver(self, kind="unbound", validating=False, more="", address=None):
-        resolver = Resolver(self, kind, address or f"127.0.53.{len(self.resolvers) + 1}", validating, more)
+    def resolver(self, kind="unbound", validating=False, more="", address=None, stubs=None):
+        """`more`: settings; `stubs`, of Unbound: {zone: the one server that it is to ask}."""
+        resolver = Resolver(self, kind, address or f"127.0.53.{len(self.resolvers) + 1}", validating, more, stubs)
         self.inside.address(resolver.address)
         self.resolvers.append(resolver)
         return resolver.start()
