@@ -330,7 +330,7 @@ static int gather(struct control_job *job, const struct zone_view *view)
 {
     if (job->fetched != NULL) {
         take_fetched(job);
-        return BASE_OK;
+        return source_difference_fits(view, &job->edits, job->is_catalog, &job->findings);
     }
     int error = source_edits_init(&job->edits);
     if (error != BASE_OK)

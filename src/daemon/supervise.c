@@ -7,6 +7,7 @@
 #include "process/supervisor.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +17,9 @@
 #define KEYS_STOP_MS    5000
 #define CONTROL_STOP_MS 60000
 #define SERVE_STOP_MS   10000
+/* How long ports that are in use are tried again at the start, and how often. */
+#define PATIENCE_MS      2000
+#define PATIENCE_STEP_MS 50
 
 struct supervision {
     const struct daemon_options *options;
@@ -29,7 +33,22 @@ struct supervision {
 
 /* --- sockets --- */
 
-static int open_listeners(struct supervision *supervision, const struct config *config)
+/* At the start the processes of a supervisor that was killed may not be quite dead yet, and have
+ * the ports still. */
+static int try_listeners(struct supervision *supervision, const struct net_endpoint *endpoints,
+                         size_t count, unsigned patience_ms, size_t *failed)
+{
+    for (unsigned waited = 0;; waited += PATIENCE_STEP_MS) {
+        errno = 0;
+        int error = net_listeners_open(supervision->listeners, endpoints, count, failed);
+        if (error == BASE_OK || errno != EADDRINUSE || waited >= patience_ms)
+            return error;
+        poll(NULL, 0, PATIENCE_STEP_MS);
+    }
+}
+
+static int open_listeners(struct supervision *supervision, const struct config *config,
+                          unsigned patience_ms)
 {
     struct net_endpoint *endpoints = calloc(config->listen_count + 1, sizeof(*endpoints));
     size_t failed = config->listen_count;
@@ -38,9 +57,7 @@ static int open_listeners(struct supervision *supervision, const struct config *
     for (size_t i = 0; i < config->listen_count; i++)
         endpoints[i] =
             (struct net_endpoint){config->listen[i].address, config->listen[i].protocols};
-    errno = 0;
-    int error =
-        net_listeners_open(supervision->listeners, endpoints, config->listen_count, &failed);
+    int error = try_listeners(supervision, endpoints, config->listen_count, patience_ms, &failed);
     if (error != BASE_OK && failed < config->listen_count) {
         char text[NET_ADDRESS_TEXT];
         const char *why = errno != 0 ? strerror(errno) : base_strerror(error);
@@ -96,7 +113,7 @@ static int reload(void *context, struct process_supervisor *supervisor)
     struct config *config = NULL;
     int error = daemon_options_config(supervision->options, &config);
     if (error == BASE_OK)
-        error = open_listeners(supervision, config);
+        error = open_listeners(supervision, config, 0);
     if (error != BASE_OK) {
         LOG(supervision, ERROR, "the settings were not read again: what is in effect stays");
         config_free(config);
@@ -202,7 +219,7 @@ static int prepare(struct supervision *supervision)
     if (!make_places(supervision, &user))
         return BASE_EIO;
     adopt_from_systemd(supervision);
-    error = open_listeners(supervision, config);
+    error = open_listeners(supervision, config, PATIENCE_MS);
     if (error == BASE_OK)
         error = process_become(&user, true, &config->log);
     if (error == BASE_OK)

@@ -31,6 +31,13 @@ void source_edits_free(struct source_edits *edits);
  * source_update and source_change, which do not see it. BASE_ENOMEM. */
 int source_edits_append(struct source_edits *edits, const struct source_edit *edit);
 
+/* Do these edits, which a primary sent, fit the zone? BASE_EREFUSED with a finding: one removes
+ * what is not there, the apex has no NS left, or a CNAME would not stand alone. Records that a
+ * signer makes are not looked at, and a catalog (RFC 9432) need not be a zone that resolves. Errors
+ * of the view; BASE_ELIMIT; BASE_ENOMEM. */
+int source_difference_fits(const struct zone_view *view, const struct source_edits *difference,
+                           bool catalog, struct base_findings *findings);
+
 struct source_update_request {
     const uint8_t *message; /* its TSIG verified and taken off */
     size_t length;

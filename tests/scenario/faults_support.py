@@ -53,11 +53,13 @@ POLICIES = "policies:\n  nsec3: {denial: {type: nsec3}}\n"
 
 
 def free_port():
-    """One that is free for UDP and TCP."""
+    """One that is free for UDP and TCP, and that the system does not give to clients: else one of them may have it
+    while kenterd is not there."""
+    least = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
         with socket.socket() as one, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-            one.bind(("127.0.0.1", 0))
             try:
+                one.bind(("127.0.0.1", random.randrange(10000, max(least, 11000))))
                 other.bind(one.getsockname())
             except OSError:
                 continue
