@@ -386,24 +386,34 @@ static void test_many(void **state)
 /* In the middle of everything the context goes. */
 static void test_end(void **state)
 {
-    struct server server;
     struct many many = {0};
     struct resolve_request *request;
-    server_start(&server, 0);
-    char tcp[80], tls[80], https[80];
-    snprintf(tcp, sizeof(tcp), "tcp://%s", server.text);
-    snprintf(tls, sizeof(tls), "tls://%s", server.text);
-    snprintf(https, sizeof(https), "https://127.0.0.1:%u/q", server.port);
-    const char *const texts[] = {server.text, tcp, tls, https};
+    char texts[4][64];
+    /* Connections are taken by the system, and by nobody else. */
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof(address);
+    int silent = socket(AF_INET, SOCK_STREAM, 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(silent, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(silent, 4), 0);
+    getsockname(silent, (struct sockaddr *)&address, &size);
+    unsigned port = ntohs(address.sin_port);
+    snprintf(texts[0], sizeof(texts[0]), "tcp://127.0.0.1@%u", port);
+    snprintf(texts[1], sizeof(texts[1]), "tls://127.0.0.1@%u", port);
+    snprintf(texts[2], sizeof(texts[2]), "https://127.0.0.1:%u/q", port);
+    snprintf(texts[3], sizeof(texts[3]), "192.0.2.1");
     for (unsigned i = 0; i < 4; i++) {
+        const char *text = texts[i];
         struct resolve_context *context =
-            context_of(&texts[i], 1, (struct resolve_options){.tries = 1});
+            context_of(&text, 1, (struct resolve_options){.try_ms = 5000});
         resolve_start(context, world_name("stall."), DNS_TYPE_A, one_of_many, &many, &request);
-        resolve_process(context);
+        for (unsigned k = 0; k < 3; k++)
+            resolve_process(context);
         resolve_context_free(context);
     }
-    assert_int_equal(many.done, 0);
-    server_stop(&server);
+    /* Nothing answers from the documentation's network, but the system may refuse to go there. */
+    assert_true(many.done <= 1);
+    close(silent);
 }
 
 /* resolve_ask goes to the server that is named, whatever the context's are. */
