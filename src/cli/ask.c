@@ -122,7 +122,7 @@ static int make_context(struct cli_ask *ask, struct resolve_options *options, in
 {
     char why[RESOLVE_WHY] = "";
     struct cli_call *call = ask->call;
-    options->clock = standing_clock;
+    options->clock = ask->live ? NULL : standing_clock;
     options->clock_context = ask;
     options->root_hints = cli_text(call, "root-hints");
     options->tls_ca = cli_text(call, "tls-ca");

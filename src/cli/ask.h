@@ -80,6 +80,7 @@ struct cli_ask {
     struct resolve_recording *recording; /* being filled, or being played */
     struct resolve_transport transport;  /* of the latter */
     struct resolve_context *context;
+    bool live; /* set before opening: the clock goes on, as services want it */
     base_time now;
 };
 
