@@ -1,0 +1,42 @@
+/*
+ * The policy service for Postfix: answers smtp_tls_policy_maps over socketmap, from plans that are
+ * made side by side. One thread looks up and answers, a few others fetch MTA-STS policies.
+ */
+#ifndef DANE_POLICY_SERVER_H
+#define DANE_POLICY_SERVER_H
+
+#include "base/log.h"
+#include "resolve/resolve.h"
+
+struct policy_server;
+
+#define POLICY_LISTENERS_MAX 16
+
+struct policy_options {
+    const char *const *listen; /* "unix:PATH", "inet:HOST:PORT" (an address; no HOST: 127.0.0.1),
+                                * "systemd": the sockets that systemd opened */
+    size_t listen_count;
+    unsigned socket_mode;  /* of sockets in the file system; 0: 0666 */
+    const char *state;     /* directory for MTA-STS policies; NULL: they end with the process */
+    const char *ca_file;   /* who may certify policy hosts; NULL: the system's */
+    const char *metrics;   /* file to be rewritten every 15 s; NULL */
+    size_t cache_octets;   /* of answers; 0: 16 MiB */
+    unsigned most_ttl;     /* seconds that an answer is kept at most; 0: 3600 */
+    unsigned connections;  /* at once; 0: 512 */
+    unsigned questions;    /* being looked up at once; 0: 256 */
+    unsigned timeout;      /* seconds for one answer; 0: 60 (Postfix waits for 100) */
+    unsigned idle_timeout; /* seconds; 0: 600 */
+    bool no_sts;
+};
+
+/* Opens the sockets; `context` has a clock that goes. `why` in words on failure. BASE_EFORMAT: an
+ * option; BASE_EIO, BASE_ENOMEM. */
+#define POLICY_WHY 256
+int policy_server_new(const struct policy_options *options, struct resolve_context *context,
+                      const struct base_log *log, char why[POLICY_WHY], struct policy_server **out);
+/* Serves until SIGTERM or SIGINT; SIGHUP empties the caches. These signals have to be blocked in
+ * all threads, before the context is made. BASE_OK, BASE_EIO, BASE_ENOMEM. */
+int policy_server_run(struct policy_server *server);
+void policy_server_free(struct policy_server *server); /* NULL allowed */
+
+#endif
