@@ -172,16 +172,11 @@ struct lookup_judged lookup_set(struct validate_lookup *lookup, struct lookup_pa
         report_no_anchor(lookup, group->name);
         return settle(lookup, group, kind, &none);
     }
-    const uint8_t *signers[LOOKUP_SIGNERS];
-    size_t count = lookup_signers(lookup, group, anchor, group->type == DNS_TYPE_DS, signers);
-    struct lookup_state *zone = NULL;
+    struct lookup_signers signers =
+        lookup_signers(lookup, group, anchor, group->type == DNS_TYPE_DS);
+    struct lookup_state *zone = NULL, *up;
     const struct validate_checked *tried = NULL;
-    for (size_t i = 0; i < count; i++) {
-        struct lookup_state *up = lookup_zone(lookup, signers[i], true);
-        if (up->verdict == LOOKUP_NO_CUT)
-            continue;
-        if (up->verdict != LOOKUP_SECURE)
-            return settle(lookup, group, kind, up);
+    while ((up = lookup_next_signer(lookup, &signers)) != NULL) {
         const struct validate_checked *checked;
         if (!lookup_ok(lookup, validate_rrset_check(&lookup->work, group, &up->chain->keys, false,
                                                     &checked)))
@@ -193,6 +188,9 @@ struct lookup_judged lookup_set(struct validate_lookup *lookup, struct lookup_pa
             tried = checked;
         }
     }
+    up = lookup_obstacle(lookup, &signers);
+    if (up != NULL)
+        return settle(lookup, group, kind, up);
     return reject_set(lookup, packet, group, kind, zone, tried);
 }
 
@@ -692,18 +690,11 @@ static void judge_absence(struct step *step)
         take_unproved(step, &none);
         return;
     }
-    const uint8_t *signers[LOOKUP_SIGNERS];
-    size_t count = lookup_denial_signers(lookup, step->packet, step->name, anchor, ds, signers);
-    struct lookup_state *zone = NULL;
+    struct lookup_signers signers =
+        lookup_denial_signers(lookup, step->packet, step->name, anchor, ds);
+    struct lookup_state *zone = NULL, *up;
     const struct lookup_proof *tried = NULL;
-    for (size_t i = 0; i < count; i++) {
-        struct lookup_state *up = lookup_zone(lookup, signers[i], true);
-        if (up->verdict == LOOKUP_NO_CUT)
-            continue;
-        if (up->verdict != LOOKUP_SECURE) {
-            take_unproved(step, up);
-            return;
-        }
+    while ((up = lookup_next_signer(lookup, &signers)) != NULL) {
         struct absence absence;
         const struct lookup_proof *failed = NULL;
         const struct lookup_proof *proof = prove_absence(step, up, &absence, &failed);
@@ -716,7 +707,11 @@ static void judge_absence(struct step *step)
             tried = proof != NULL ? proof : failed;
         }
     }
-    reject_absence(step, zone, tried);
+    up = lookup_obstacle(lookup, &signers);
+    if (up != NULL)
+        take_unproved(step, up);
+    else
+        reject_absence(step, zone, tried);
 }
 
 /*

@@ -201,12 +201,25 @@ const struct validate_anchor *lookup_anchor(const struct validate_lookup *lookup
                                             const uint8_t *name, uint16_t type);
 /* Is there a negative anchor over it? Then the state to use. */
 struct lookup_state *lookup_negative(struct validate_lookup *lookup, const uint8_t *name);
-/* The signers that a group names and that may have signed it, best first. `strict`: only those
- * above the owner. */
+/* The zones that may have signed something, best first, and how far they were tried. */
 #define LOOKUP_SIGNERS 4
-size_t lookup_signers(struct validate_lookup *lookup, const struct validate_group *group,
-                      const struct validate_anchor *anchor, bool strict,
-                      const uint8_t *signers[LOOKUP_SIGNERS]);
+struct lookup_signers {
+    const uint8_t *names[LOOKUP_SIGNERS];
+    size_t count, at;
+    bool pending;
+    const uint8_t *insecure,
+        *failed; /* the first in which security ended, or the chain is broken */
+};
+/* Those that a group names. `strict`: only those above the owner. */
+struct lookup_signers lookup_signers(struct validate_lookup *lookup,
+                                     const struct validate_group *group,
+                                     const struct validate_anchor *anchor, bool strict);
+/* The next one whose keys are trusted; NULL: no more. Others leave nothing in the draft. */
+struct lookup_state *lookup_next_signer(struct validate_lookup *lookup,
+                                        struct lookup_signers *signers);
+/* When none of them helped: what stood in the way of one; NULL: nothing did. */
+struct lookup_state *lookup_obstacle(struct validate_lookup *lookup,
+                                     const struct lookup_signers *signers);
 /* The earliest expiry of a chain's signatures; 0: none. */
 base_time lookup_chain_expiry(const struct validate_chain *chain);
 base_time lookup_earlier(base_time a, base_time b); /* 0 is none */
@@ -234,10 +247,10 @@ const struct lookup_proof *lookup_prove(struct validate_lookup *lookup,
                                         struct lookup_packet *packet, struct validate_chain *chain,
                                         enum lookup_denied kind, const uint8_t *name,
                                         unsigned detail);
-/* The zones that the denial records of a packet say they are of, best first. */
-size_t lookup_denial_signers(struct validate_lookup *lookup, struct lookup_packet *packet,
-                             const uint8_t *name, const struct validate_anchor *anchor, bool strict,
-                             const uint8_t *signers[LOOKUP_SIGNERS]);
+/* The zones that the denial records of a packet say they are of. */
+struct lookup_signers lookup_denial_signers(struct validate_lookup *lookup,
+                                            struct lookup_packet *packet, const uint8_t *name,
+                                            const struct validate_anchor *anchor, bool strict);
 
 /* --- lookup_answer.c --- */
 

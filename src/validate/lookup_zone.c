@@ -52,23 +52,23 @@ static unsigned signer_rank(struct validate_lookup *lookup, const uint8_t *signe
 }
 
 static void add_signer(struct validate_lookup *lookup, const uint8_t *signer,
-                       const uint8_t *signers[LOOKUP_SIGNERS], size_t *count)
+                       struct lookup_signers *signers)
 {
-    for (size_t i = 0; i < *count; i++) {
-        if (dns_name_equal(signers[i], signer))
+    for (size_t i = 0; i < signers->count; i++) {
+        if (dns_name_equal(signers->names[i], signer))
             return;
     }
     unsigned rank = signer_rank(lookup, signer);
     size_t at = 0;
-    while (at < *count && signer_rank(lookup, signers[at]) >= rank)
+    while (at < signers->count && signer_rank(lookup, signers->names[at]) >= rank)
         at++;
     if (at == LOOKUP_SIGNERS)
         return;
-    if (*count < LOOKUP_SIGNERS)
-        ++*count;
-    for (size_t i = *count - 1; i > at; i--)
-        signers[i] = signers[i - 1];
-    signers[at] = signer;
+    if (signers->count < LOOKUP_SIGNERS)
+        signers->count++;
+    for (size_t i = signers->count - 1; i > at; i--)
+        signers->names[i] = signers->names[i - 1];
+    signers->names[at] = signer;
 }
 
 static bool may_sign(const uint8_t *signer, const uint8_t *owner,
@@ -78,24 +78,24 @@ static bool may_sign(const uint8_t *signer, const uint8_t *owner,
            !(strict && dns_name_equal(signer, owner));
 }
 
-size_t lookup_signers(struct validate_lookup *lookup, const struct validate_group *group,
-                      const struct validate_anchor *anchor, bool strict,
-                      const uint8_t *signers[LOOKUP_SIGNERS])
+struct lookup_signers lookup_signers(struct validate_lookup *lookup,
+                                     const struct validate_group *group,
+                                     const struct validate_anchor *anchor, bool strict)
 {
-    size_t count = 0;
+    struct lookup_signers signers = {.count = 0};
     for (size_t i = 0; i < group->signature_count && i < VALIDATE_SIGNATURES_SHOWN; i++) {
         const uint8_t *signer = group->signatures[i]->rdata + RRSIG_SIGNER;
         if (may_sign(signer, group->name, anchor, strict))
-            add_signer(lookup, signer, signers, &count);
+            add_signer(lookup, signer, &signers);
     }
-    return count;
+    return signers;
 }
 
-size_t lookup_denial_signers(struct validate_lookup *lookup, struct lookup_packet *packet,
-                             const uint8_t *name, const struct validate_anchor *anchor, bool strict,
-                             const uint8_t *signers[LOOKUP_SIGNERS])
+struct lookup_signers lookup_denial_signers(struct validate_lookup *lookup,
+                                            struct lookup_packet *packet, const uint8_t *name,
+                                            const struct validate_anchor *anchor, bool strict)
 {
-    size_t count = 0;
+    struct lookup_signers signers = {.count = 0};
     const struct validate_message *message = &packet->message;
     for (size_t i = 0; i < message->group_count; i++) {
         const struct validate_group *group = &message->groups[i];
@@ -105,10 +105,44 @@ size_t lookup_denial_signers(struct validate_lookup *lookup, struct lookup_packe
         for (size_t k = 0; k < group->signature_count && k < VALIDATE_SIGNATURES_SHOWN; k++) {
             const uint8_t *signer = group->signatures[k]->rdata + RRSIG_SIGNER;
             if (dns_name_within(group->name, signer) && may_sign(signer, name, anchor, strict))
-                add_signer(lookup, signer, signers, &count);
+                add_signer(lookup, signer, &signers);
         }
     }
-    return count;
+    return signers;
+}
+
+struct lookup_state *lookup_next_signer(struct validate_lookup *lookup,
+                                        struct lookup_signers *signers)
+{
+    while (signers->at < signers->count) {
+        const uint8_t *name = signers->names[signers->at++];
+        struct lookup_mark mark = lookup_mark(lookup);
+        struct lookup_state *state = lookup_zone(lookup, name, true);
+        if (state->verdict == LOOKUP_SECURE)
+            return state;
+        /* The name may be junk that somebody added: the others are tried before it counts. */
+        if (state->verdict == LOOKUP_PENDING)
+            signers->pending = true;
+        else if (state->verdict == LOOKUP_INSECURE && signers->insecure == NULL)
+            signers->insecure = name;
+        else if ((state->verdict == LOOKUP_BOGUS || state->verdict == LOOKUP_ERROR) &&
+                 signers->failed == NULL)
+            signers->failed = name;
+        lookup_back(lookup, &mark);
+    }
+    return NULL;
+}
+
+struct lookup_state *lookup_obstacle(struct validate_lookup *lookup,
+                                     const struct lookup_signers *signers)
+{
+    static struct lookup_state pending = {
+        .verdict = LOOKUP_PENDING, .node = VALIDATE_NO_NODE, .finding = VALIDATE_NO_CAUSE};
+    if (signers->insecure != NULL)
+        return lookup_zone(lookup, signers->insecure, true);
+    if (signers->pending)
+        return &pending;
+    return signers->failed == NULL ? NULL : lookup_zone(lookup, signers->failed, true);
 }
 
 /*
@@ -292,19 +326,10 @@ static struct lookup_state by_ds(struct validate_lookup *lookup,
                                  const struct validate_anchor *anchor, struct lookup_packet *packet,
                                  struct validate_group *ds)
 {
-    const uint8_t *signers[LOOKUP_SIGNERS];
-    size_t count = lookup_signers(lookup, ds, anchor, true, signers);
-    struct lookup_state *zone = NULL;
+    struct lookup_signers signers = lookup_signers(lookup, ds, anchor, true);
+    struct lookup_state *zone = NULL, *up;
     const struct validate_checked *tried = NULL;
-    for (size_t i = 0; i < count; i++) {
-        struct lookup_state *up = lookup_zone(lookup, signers[i], true);
-        if (up->verdict == LOOKUP_NO_CUT || up->verdict == LOOKUP_INDETERMINATE)
-            continue;
-        if (up->verdict != LOOKUP_SECURE) {
-            struct lookup_state state = *up;
-            state.next = NULL;
-            return state;
-        }
+    while ((up = lookup_next_signer(lookup, &signers)) != NULL) {
         const struct validate_checked *checked;
         if (!lookup_ok(lookup,
                        validate_rrset_check(&lookup->work, ds, &up->chain->keys, false, &checked)))
@@ -319,6 +344,9 @@ static struct lookup_state by_ds(struct validate_lookup *lookup,
             tried = checked;
         }
     }
+    up = lookup_obstacle(lookup, &signers);
+    if (up != NULL)
+        return *up;
     struct lookup_state above;
     if (ends_above(lookup, ds->name, &above))
         return above;
@@ -347,20 +375,11 @@ static bool alias_shows(struct validate_lookup *lookup, const struct validate_an
                      !dns_name_equal(name, group->name);
         if (group->section != DNS_SECTION_ANSWER || group->count == 0 || !(at || above))
             continue;
-        const uint8_t *signers[LOOKUP_SIGNERS];
         /* The owner of a CNAME is no apex; a DNAME may be at one. */
-        size_t count = lookup_signers(lookup, group, anchor, at, signers);
-        for (size_t k = 0; k < count; k++) {
-            if (dns_name_equal(signers[k], name))
-                continue;
-            struct lookup_state *up = lookup_zone(lookup, signers[k], true);
-            if (up->verdict == LOOKUP_PENDING || up->verdict == LOOKUP_INSECURE) {
-                *state = *up;
-                return true;
-            }
+        struct lookup_signers signers = lookup_signers(lookup, group, anchor, at);
+        struct lookup_state *up;
+        while ((up = lookup_next_signer(lookup, &signers)) != NULL) {
             const struct validate_checked *checked;
-            if (up->verdict != LOOKUP_SECURE)
-                continue;
             if (!lookup_ok(lookup, validate_rrset_check(&lookup->work, group, &up->chain->keys,
                                                         false, &checked))) {
                 *state = plain_state(name, LOOKUP_PENDING);
@@ -375,6 +394,11 @@ static bool alias_shows(struct validate_lookup *lookup, const struct validate_an
                     continue;
             }
             *state = no_cut(name, up);
+            return true;
+        }
+        up = signers.insecure != NULL || signers.pending ? lookup_obstacle(lookup, &signers) : NULL;
+        if (up != NULL) {
+            *state = *up;
             return true;
         }
     }
@@ -419,19 +443,10 @@ static struct lookup_state by_denial(struct validate_lookup *lookup,
     struct lookup_state state;
     if (alias_shows(lookup, anchor, packet, name, &state))
         return state;
-    const uint8_t *signers[LOOKUP_SIGNERS];
-    size_t count = lookup_denial_signers(lookup, packet, name, anchor, true, signers);
+    struct lookup_signers signers = lookup_denial_signers(lookup, packet, name, anchor, true);
     const struct lookup_proof *tried = NULL;
-    struct lookup_state *zone = NULL;
-    for (size_t i = 0; i < count; i++) {
-        struct lookup_state *up = lookup_zone(lookup, signers[i], true);
-        if (up->verdict == LOOKUP_NO_CUT || up->verdict == LOOKUP_INDETERMINATE)
-            continue;
-        if (up->verdict != LOOKUP_SECURE) {
-            state = *up;
-            state.next = NULL;
-            return state;
-        }
+    struct lookup_state *zone = NULL, *up;
+    while ((up = lookup_next_signer(lookup, &signers)) != NULL) {
         const struct lookup_proof *proof =
             lookup_prove(lookup, packet, up->chain, LOOKUP_DENIED_DS, name, 0);
         if (proof == NULL)
@@ -446,6 +461,9 @@ static struct lookup_state by_denial(struct validate_lookup *lookup,
             zone = up;
         }
     }
+    up = lookup_obstacle(lookup, &signers);
+    if (up != NULL)
+        return *up;
     if (ends_above(lookup, name, &state))
         return state;
     if (zone == NULL)
