@@ -87,7 +87,8 @@ struct dane_endpoint {
     bool raw_public_key; /* may be asked for (RFC 7250): some 3 1 x is usable */
     bool sts;            /* PKIX is demanded by an MTA-STS policy */
     bool error;          /* SKIP: something could not be had; else it is known to be of no use */
-    bool testing;        /* by one in mode testing: report, do not refuse */
+    bool testing;        /* by one in mode testing: report, do not refuse. Without references:
+                          * the policy does not list the host */
     base_time expiry;    /* until when this holds: TTLs and signatures; 0: unknown */
     const char *reason;  /* a sentence */
 };

@@ -263,10 +263,10 @@ static void pass(struct dane_plan *plan)
     begin_pass(plan);
     if (plan->is_literal)
         address_literal(plan);
-    else if (plan->options.port != 0 || (plan->service != DANE_SMTP && !plan->info->srv))
-        plan_direct(plan);
     else if (plan->service == DANE_SMTP)
         plan_smtp(plan);
+    else if (plan->options.port != 0 || !plan->info->srv)
+        plan_direct(plan);
     else
         plan_srv(plan);
     if (!plan->pending || plan->error != BASE_OK)

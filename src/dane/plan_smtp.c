@@ -87,7 +87,7 @@ static void add_references(struct dane_plan *plan, struct dane_endpoint *endpoin
     if (endpoint->delegation != DANE_DELEGATION_SECURE)
         return;
     plan_reference(plan, endpoint, DANE_REFERENCE_DNS, plan->domain);
-    const char *end = plan_host_text(plan, plan_end_of(mx));
+    const char *end = mx ? plan_host_text(plan, plan_end_of(mx)) : NULL;
     if (end)
         plan_reference(plan, endpoint, DANE_REFERENCE_DNS, end);
 }
@@ -128,18 +128,22 @@ static void judge_host(struct dane_plan *plan, struct dane_endpoint *endpoint,
     }
 }
 
+/* `mx` is NULL for a host that the user names. */
 static void add_host(struct dane_plan *plan, const struct validate_result *mx, const uint8_t *name,
                      uint16_t preference)
 {
+    uint16_t port = plan->options.port != 0 ? plan->options.port : plan->info->port;
     const char *host = plan_host_text(plan, name);
     char text[DNS_NAME_TEXT];
-    struct dane_endpoint *endpoint = plan_endpoint(
-        plan, host ? host : plan_text(plan, "%s", dns_name_text(text, name)), plan->info->port);
+    struct dane_endpoint *endpoint =
+        plan_endpoint(plan, host ? host : plan_text(plan, "%s", dns_name_text(text, name)), port);
     if (!endpoint)
         return;
     endpoint->priority = preference;
-    endpoint->delegation = plan_secure(mx) ? DANE_DELEGATION_SECURE : DANE_DELEGATION_INSECURE;
-    plan_lean(plan, endpoint, mx);
+    endpoint->delegation =
+        !mx || plan_secure(mx) ? DANE_DELEGATION_SECURE : DANE_DELEGATION_INSECURE;
+    if (mx)
+        plan_lean(plan, endpoint, mx);
     if (!host)
         plan_skip(plan, endpoint, "its name is not one that a host can have");
     else if (looks_like_address(plan, endpoint))
@@ -184,8 +188,21 @@ static void use_exchanges(struct dane_plan *plan, const struct validate_result *
     conclude(plan);
 }
 
+/* The user names a host and port: no MX, and no policy of a domain, but else as for any MX (RFC
+ * 7672 section 2.2.3). */
+static void named_host(struct dane_plan *plan)
+{
+    add_host(plan, NULL, plan->name, 0);
+    if (!plan->pending)
+        conclude(plan);
+}
+
 void plan_smtp(struct dane_plan *plan)
 {
+    if (plan->options.port != 0) {
+        named_host(plan);
+        return;
+    }
     const struct validate_result *mx = plan_lookup(plan, plan->name, DNS_TYPE_MX);
     if (!mx)
         return;
@@ -220,9 +237,10 @@ void plan_smtp(struct dane_plan *plan)
 
 /* --- MTA-STS --- */
 
+/* Hosts that DANE says nothing of. An MX that is an address, too: a policy does not list it. */
 static bool needs_sts(const struct dane_endpoint *endpoint)
 {
-    return endpoint->demand == DANE_DEMAND_NOTHING && endpoint->sni;
+    return endpoint->demand == DANE_DEMAND_NOTHING;
 }
 
 /* The id that the TXT records give. NULL: none (a policy from before may hold all the same). */
@@ -273,7 +291,8 @@ static void apply_policy(struct dane_plan *plan, const struct dane_sts *sts)
         bool covered = dane_sts_covers(sts, endpoint->host);
         endpoint->sts = true;
         endpoint->testing = sts->mode == DANE_STS_TESTING;
-        plan_reference(plan, endpoint, DANE_REFERENCE_DNS, endpoint->host);
+        if (covered)
+            plan_reference(plan, endpoint, DANE_REFERENCE_DNS, endpoint->host);
         if (endpoint->testing) {
             endpoint->reason =
                 plan_text(plan, "%s; the MTA-STS policy is in mode testing%s", endpoint->reason,

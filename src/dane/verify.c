@@ -222,7 +222,9 @@ static void judge_pkix(struct verify_judge *judge)
 static void judge_testing(struct verify_judge *judge, bool tls)
 {
     struct dane_verdict *verdict = judge->verdict;
-    if (tls) {
+    if (judge->endpoint->reference_count == 0) {
+        say(verdict, DANE_REFUSED, "validation-failure", "the policy does not list this host");
+    } else if (tls) {
         judge_pkix(judge);
         if (verdict->result == DANE_AUTHENTICATED)
             return;
@@ -241,7 +243,7 @@ static void judge_skip(struct verify_judge *judge)
     const struct dane_endpoint *endpoint = judge->endpoint;
     say(judge->verdict, DANE_REFUSED,
         endpoint->error ? "dnssec-invalid"
-        : endpoint->sts ? "sts-policy-invalid"
+        : endpoint->sts ? "validation-failure"
                         : "",
         "this host must not be used: %.300s", endpoint->reason ? endpoint->reason : "the plan");
 }
