@@ -12,9 +12,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define LINE_MAX_OCTETS 8192
+#define LINE_MAX_OCTETS   8192
+#define OUTPUT_MAX_OCTETS 4096
 
-enum step { STEP_GREETING, STEP_CAPABILITIES, STEP_CONSENT };
+enum step { STEP_GREETING, STEP_NAME, STEP_CAPABILITIES, STEP_CONSENT };
 
 void preamble_say(struct dane_preamble *preamble, const char *format, ...)
 {
@@ -41,6 +42,12 @@ void preamble_fail(struct dane_preamble *preamble, const char *format, ...)
             *at = '?';
     }
     preamble->state = DANE_PREAMBLE_FAILED;
+}
+
+void preamble_too_early(struct dane_preamble *preamble)
+{
+    preamble_fail(preamble,
+                  "the server answers before it is asked: somebody else may speak for it");
 }
 
 static bool begins(const char *line, const char *word)
@@ -70,7 +77,8 @@ static bool has_word(const char *line, const char *word)
 
 static void unexpected(struct dane_preamble *preamble, const char *line)
 {
-    static const char *const when[] = {"greets", "says what it can", "is asked to start TLS"};
+    static const char *const when[] = {"greets", "says its name", "says what it can",
+                                       "is asked to start TLS"};
     preamble_fail(preamble, "when it %s, the server answers \"%.100s\"", when[preamble->step],
                   line);
 }
@@ -105,13 +113,16 @@ static void smtp_line(struct dane_preamble *preamble, const char *line)
         if (!begins(line, "220"))
             unexpected(preamble, line);
         else if (last) {
-            preamble->step = STEP_CAPABILITIES;
+            preamble->step = STEP_NAME;
             preamble_say(preamble, "EHLO %s\r\n", preamble->from ? preamble->from : "[127.0.0.1]");
         }
         break;
+    case STEP_NAME: /* of the answer to EHLO the first line is no capability */
     case STEP_CAPABILITIES:
         if (begins(line, "250")) {
-            preamble->offered |= line[3] != '\0' && is_word(line + 4, "STARTTLS");
+            preamble->offered |= preamble->step == STEP_CAPABILITIES && line[3] != '\0' &&
+                                 is_word(line + 4, "STARTTLS");
+            preamble->step = STEP_CAPABILITIES;
             if (last)
                 ask_for_tls(preamble, "STARTTLS");
         } else if (begins(line, "50")) {
@@ -224,6 +235,10 @@ static size_t line_input(struct dane_preamble *preamble, const char *data, size_
     size_t at = 0;
     while (at < length && preamble->state == DANE_PREAMBLE_WAIT) {
         char c = data[at++];
+        if (preamble->output.length > 0) {
+            preamble_too_early(preamble);
+            break;
+        }
         if (c != '\n') {
             base_buf_u8(&preamble->line, (uint8_t)c);
             if (preamble->line.error || c == '\0')
@@ -250,16 +265,28 @@ static bool is_xmpp(enum dane_start start)
     return start == DANE_START_XMPP_CLIENT || start == DANE_START_XMPP_SERVER;
 }
 
+/* One word, nothing that would end a line. */
+static bool is_plain(const char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text <= ' ' || (unsigned char)*text >= 0x7f)
+            return false;
+    }
+    return true;
+}
+
 int dane_preamble_new(enum dane_start start, const char *domain, const char *from,
                       struct dane_preamble **out)
 {
+    if (from && !is_plain(from))
+        return BASE_EINVAL;
     struct dane_preamble *preamble = calloc(1, sizeof *preamble);
     if (!preamble)
         return BASE_ENOMEM;
     preamble->start = start;
     preamble->state = start == DANE_START_TLS_AT_ONCE ? DANE_PREAMBLE_TLS : DANE_PREAMBLE_WAIT;
     base_buf_init(&preamble->line, LINE_MAX_OCTETS);
-    base_buf_init(&preamble->output, 0);
+    base_buf_init(&preamble->output, OUTPUT_MAX_OCTETS);
     preamble->domain = strdup(domain);
     preamble->from = from ? strdup(from) : NULL;
     int status = !preamble->domain || (from && !preamble->from) ? BASE_ENOMEM
@@ -289,7 +316,7 @@ enum dane_preamble_state dane_preamble_input(struct dane_preamble *preamble, con
                                              size_t length)
 {
     if (preamble->state == DANE_PREAMBLE_TLS && length > 0)
-        preamble_fail(preamble, "the server talks on before TLS has begun");
+        preamble_fail(preamble, "the server talks on before TLS has begun (STARTTLS injection)");
     if (preamble->state != DANE_PREAMBLE_WAIT)
         return preamble->state;
     preamble->taken += length;

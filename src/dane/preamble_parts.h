@@ -28,6 +28,9 @@ void preamble_say(struct dane_preamble *preamble, const char *format, ...)
 void preamble_fail(struct dane_preamble *preamble, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Ends it: there is an answer to what we have not yet said. */
+void preamble_too_early(struct dane_preamble *preamble);
+
 /* XMPP: streams are XML (RFC 6120). */
 int preamble_xmpp_begin(struct dane_preamble *preamble);
 /* Takes octets one by one until the state is no longer WAIT; returns how many it took. */

@@ -18,6 +18,7 @@
 struct preamble_xml {
     xmlParserCtxtPtr parser;
     unsigned depth;
+    bool features; /* inside of them */
     bool asked;
 };
 
@@ -40,7 +41,9 @@ static void element_begins(void *context, const xmlChar *name, const xmlChar *pr
         preamble_fail(preamble, "the server does not open an XMPP stream");
     else if (depth == 1 && is(name, uri, "error", NS_STREAMS))
         preamble_fail(preamble, "the server ends the stream with an error");
-    else if (depth == 2 && !xml->asked && is(name, uri, "starttls", NS_TLS))
+    else if (depth == 1)
+        xml->features = is(name, uri, "features", NS_STREAMS);
+    else if (depth == 2 && xml->features && is(name, uri, "starttls", NS_TLS))
         preamble->offered = true;
 }
 
@@ -59,9 +62,11 @@ static void element_ends(void *context, const xmlChar *name, const xmlChar *pref
 {
     struct dane_preamble *preamble = context;
     struct preamble_xml *xml = preamble->xml;
-    if (--xml->depth != 1 || preamble->state != DANE_PREAMBLE_WAIT)
+    if (--xml->depth > 1 || preamble->state != DANE_PREAMBLE_WAIT)
         return;
-    if (!xml->asked && is(name, uri, "features", NS_STREAMS))
+    if (xml->depth == 0)
+        preamble_fail(preamble, "the server ends the stream");
+    else if (!xml->asked && is(name, uri, "features", NS_STREAMS))
         features_end(preamble);
     else if (xml->asked && is(name, uri, "proceed", NS_TLS))
         preamble->state = DANE_PREAMBLE_TLS;
@@ -113,8 +118,11 @@ size_t preamble_xmpp_input(struct dane_preamble *preamble, const char *data, siz
 {
     size_t at = 0;
     while (at < length && preamble->state == DANE_PREAMBLE_WAIT) {
-        if (xmlParseChunk(preamble->xml->parser, data + at++, 1, 0) != 0 &&
-            preamble->state == DANE_PREAMBLE_WAIT)
+        /* White space may stand between elements at any time. */
+        if (preamble->output.length > 0 && !strchr(" \t\r\n", data[at]))
+            preamble_too_early(preamble);
+        else if (xmlParseChunk(preamble->xml->parser, data + at++, 1, 0) != 0 &&
+                 preamble->state == DANE_PREAMBLE_WAIT)
             preamble_fail(preamble, "the server sends something that is no XML");
     }
     return at;

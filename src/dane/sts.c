@@ -99,6 +99,11 @@ static int wrong(struct reading *reading, const char *what, struct span value)
     int shown = value.length > 60 ? 60 : (int)value.length;
     snprintf(reading->why, 200, "the MTA-STS policy %s%s%.*s%s", what, shown ? " \"" : "", shown,
              value.from, shown ? "\"" : "");
+    /* It is shown to people: no control characters. */
+    for (char *at = reading->why; *at; at++) {
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = '?';
+    }
     return BASE_EFORMAT;
 }
 
@@ -207,7 +212,7 @@ int dane_sts_parse(const char *text, size_t length, struct dane_sts *out, char w
     struct reading reading = {.why = why};
     if (length > DANE_STS_TEXT_MAX)
         return wrong(&reading, "is longer than 64 KiB", (struct span){"", 0});
-    if (memchr(text, '\0', length))
+    if (length > 0 && memchr(text, '\0', length))
         return wrong(&reading, "has octets that are no text", (struct span){"", 0});
     int status = read_all(&reading, (struct span){text, length});
     if (status == BASE_OK)
