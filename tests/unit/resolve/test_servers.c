@@ -409,10 +409,12 @@ static void test_end(void **state)
         resolve_start(context, world_name("stall."), DNS_TYPE_A, one_of_many, &many, &request);
         for (unsigned k = 0; k < 3; k++)
             resolve_process(context);
+        /* A try may have failed already, by whatever the system refuses: what is not done by now
+         * never will be. */
+        unsigned before = many.done;
         resolve_context_free(context);
+        assert_int_equal(many.done, before);
     }
-    /* Nothing answers from the documentation's network, but the system may refuse to go there. */
-    assert_true(many.done <= 1);
     close(silent);
 }
 
