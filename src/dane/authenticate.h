@@ -1,7 +1,7 @@
 /*
  * Plans and connections driven for real: look-ups through a resolve context, documents over HTTPS,
- * a connection to each endpoint until one is good. Blocking, with deadlines; for event loops see
- * the parts: plan.h, preamble.h, verify.h.
+ * a connection to each endpoint until one is good. Plans are made with an event loop or blocking,
+ * connections block, with deadlines; for event loops see their parts: preamble.h, verify.h.
  */
 #ifndef DANE_AUTHENTICATE_H
 #define DANE_AUTHENTICATE_H
@@ -23,7 +23,30 @@ struct dane_fetch {
 };
 int dane_fetch(const struct dane_fetch *fetch, char **text, size_t *length, char why[200]);
 
-/* Makes the plan. The caller frees *plan, which owns *result. */
+/* Who fetches policies for plans. `fetch` takes the wish (which holds during the call) and calls
+ * dane_fetched once for its ticket: from within, or later in the context's thread; also when the
+ * plan was cancelled. `text` NULL: `why` not. */
+struct dane_ticket;
+struct dane_documents {
+    void (*fetch)(void *context, const struct dane_fetch *fetch, struct dane_ticket *ticket);
+    void *context;
+};
+void dane_fetched(struct dane_ticket *ticket, const char *text, size_t length, const char *why);
+/* One that blocks; its context is the CA file, or NULL. */
+void dane_fetch_now(void *context, const struct dane_fetch *fetch, struct dane_ticket *ticket);
+
+/* Makes a plan with an event loop (resolve_fd and so on). `done` is called once, with the plan,
+ * which is the callee's, or an error: BASE_ENOMEM, BASE_ELIMIT (too many look-ups at once). A plan
+ * that needs no answer is done from within start; *out is then of no use any more. BASE_EFORMAT: no
+ * domain. */
+struct dane_run;
+typedef void dane_run_done(void *context, int error, struct dane_plan *plan);
+int dane_run_start(struct resolve_context *context, enum dane_service service, const char *domain,
+                   const struct dane_plan_options *options, const struct dane_documents *documents,
+                   dane_run_done *done, void *done_context, struct dane_run **out);
+void dane_run_cancel(struct dane_run *run); /* before `done`, which is then not called */
+
+/* The same, blocking. The caller frees *plan, which owns *result. */
 int dane_plan_run(struct resolve_context *context, enum dane_service service, const char *domain,
                   const struct dane_plan_options *options, const char *ca_file,
                   struct dane_plan **plan, const struct dane_plan_result **result);

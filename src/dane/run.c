@@ -1,6 +1,6 @@
 /*
- * A plan made with real answers: look-ups side by side through a resolve context, documents over
- * HTTPS.
+ * A plan made with real answers: look-ups side by side through a resolve context, policies by
+ * whoever fetches them.
  */
 #include "dane/authenticate.h"
 
@@ -14,110 +14,215 @@
 
 #define FETCH_MS 10000
 
-struct run {
-    struct dane_plan *plan;
-    struct resolve_context *context;
-    const char *ca_file;
-    unsigned under_way;
-    int error;
-};
-
 struct lookup {
-    struct run *run;
+    struct dane_run *run;
+    struct resolve_request *request;
+    struct lookup *previous, *next; /* under way, of one run */
     uint32_t id;
 };
+
+struct dane_ticket {
+    struct dane_run *run; /* NULL: it no longer wants the document */
+    uint32_t id;
+};
+
+struct dane_run {
+    struct dane_plan *plan;
+    struct resolve_context *context;
+    struct dane_documents documents;
+    struct lookup *lookups;
+    struct dane_ticket *ticket; /* there is at most one policy */
+    dane_run_done *done;
+    void *done_context;
+    int error;
+    bool stepping; /* in `advance`: what is answered at once is seen there */
+};
+
+static void unlink_lookup(struct lookup *lookup)
+{
+    if (lookup->previous)
+        lookup->previous->next = lookup->next;
+    else
+        lookup->run->lookups = lookup->next;
+    if (lookup->next)
+        lookup->next->previous = lookup->previous;
+    free(lookup);
+}
+
+/* Stops what is under way. The plan is left. */
+static void stop(struct dane_run *run)
+{
+    while (run->lookups) {
+        resolve_cancel(run->lookups->request);
+        unlink_lookup(run->lookups);
+    }
+    if (run->ticket)
+        run->ticket->run = NULL;
+}
+
+static void finish(struct dane_run *run)
+{
+    stop(run);
+    struct dane_plan *plan = run->error == BASE_OK ? run->plan : NULL;
+    if (!plan)
+        dane_plan_free(run->plan);
+    run->done(run->done_context, run->error, plan);
+    free(run);
+}
+
+static int start_lookup(struct dane_run *run, const struct dane_ask *ask);
+static int start_fetch(struct dane_run *run, const struct dane_ask *ask);
+
+/* Asks for what is wanted now; ends when nothing is. */
+static void advance(struct dane_run *run)
+{
+    struct dane_ask ask;
+    if (run->stepping)
+        return;
+    run->stepping = true;
+    while (run->error == BASE_OK && dane_plan_next(run->plan, &ask))
+        run->error = ask.kind == DANE_ASK_STS ? start_fetch(run, &ask) : start_lookup(run, &ask);
+    run->stepping = false;
+    if (run->error != BASE_OK || dane_plan_result(run->plan))
+        finish(run);
+}
 
 static void looked_up(void *context, const struct validate_result *result)
 {
     struct lookup *lookup = context;
-    struct run *run = lookup->run;
-    if (result)
-        dane_plan_answer(run->plan, lookup->id, result); /* refuses what it no longer needs */
-    else
-        run->error = BASE_ENOMEM;
+    struct dane_run *run = lookup->run;
+    int error = result ? dane_plan_answer(run->plan, lookup->id, result) : BASE_ENOMEM;
+    if (error == BASE_ENOMEM)
+        run->error = error;
     validate_result_unref(result);
-    run->under_way--;
-    free(lookup);
+    unlink_lookup(lookup);
+    advance(run);
 }
 
-static int start_lookup(struct run *run, const struct dane_ask *ask)
+static int start_lookup(struct dane_run *run, const struct dane_ask *ask)
 {
-    struct resolve_request *request;
-    struct lookup *lookup = malloc(sizeof *lookup);
+    struct lookup *lookup = calloc(1, sizeof *lookup);
     if (!lookup)
         return BASE_ENOMEM;
-    *lookup = (struct lookup){run, ask->id};
-    int status = resolve_start(run->context, ask->name, ask->type, looked_up, lookup, &request);
-    if (status != BASE_OK)
+    lookup->run = run;
+    lookup->id = ask->id;
+    int status =
+        resolve_start(run->context, ask->name, ask->type, looked_up, lookup, &lookup->request);
+    if (status != BASE_OK) {
         free(lookup);
-    else
-        run->under_way++;
-    return status;
-}
-
-static int fetch_policy(struct run *run, const struct dane_ask *ask)
-{
-    char url[DANE_DOMAIN_MAX + 64], why[200] = "", *text = NULL;
-    size_t length = 0;
-    if (ask->sts_id) {
-        snprintf(url, sizeof url, "https://mta-sts.%s/.well-known/mta-sts.txt", ask->domain);
-        struct dane_fetch fetch = {
-            .url = url,
-            .media_type = "text/plain",
-            .ca_file = run->ca_file,
-            .most = DANE_STS_TEXT_MAX,
-            .timeout_ms = FETCH_MS,
-        };
-        int status = dane_fetch(&fetch, &text, &length, why);
-        if (status == BASE_ENOMEM)
-            return status;
+        return status;
     }
-    int status = dane_plan_answer_sts(run->plan, ask->id, text, length, why);
-    free(text);
-    return status;
-}
-
-static int step(struct run *run)
-{
-    struct dane_ask ask;
-    while (dane_plan_next(run->plan, &ask)) {
-        int status = ask.kind == DANE_ASK_STS ? fetch_policy(run, &ask) : start_lookup(run, &ask);
-        if (status != BASE_OK)
-            return status;
-    }
+    lookup->next = run->lookups;
+    if (lookup->next)
+        lookup->next->previous = lookup;
+    run->lookups = lookup;
     return BASE_OK;
 }
 
-static void wait_for(struct resolve_context *context)
+static int start_fetch(struct dane_run *run, const struct dane_ask *ask)
 {
-    struct pollfd wait = {.fd = resolve_fd(context), .events = POLLIN};
-    poll(&wait, 1, resolve_timeout_ms(context));
-    resolve_process(context);
+    char url[DANE_DOMAIN_MAX + 64];
+    if (!ask->sts_id)
+        return dane_plan_answer_sts(run->plan, ask->id, NULL, 0, "");
+    snprintf(url, sizeof url, "https://mta-sts.%s/.well-known/mta-sts.txt", ask->domain);
+    struct dane_ticket *ticket = malloc(sizeof *ticket);
+    if (!ticket)
+        return BASE_ENOMEM;
+    *ticket = (struct dane_ticket){run, ask->id};
+    run->ticket = ticket;
+    struct dane_fetch fetch = {
+        .url = url, .media_type = "text/plain", .most = DANE_STS_TEXT_MAX, .timeout_ms = FETCH_MS};
+    run->documents.fetch(run->documents.context, &fetch, ticket);
+    return BASE_OK;
+}
+
+void dane_fetched(struct dane_ticket *ticket, const char *text, size_t length, const char *why)
+{
+    struct dane_run *run = ticket->run;
+    uint32_t id = ticket->id;
+    free(ticket);
+    if (!run)
+        return;
+    run->ticket = NULL;
+    if (dane_plan_answer_sts(run->plan, id, text, length, why) == BASE_ENOMEM)
+        run->error = BASE_ENOMEM;
+    advance(run);
+}
+
+int dane_run_start(struct resolve_context *context, enum dane_service service, const char *domain,
+                   const struct dane_plan_options *options, const struct dane_documents *documents,
+                   dane_run_done *done, void *done_context, struct dane_run **out)
+{
+    struct dane_run *run = calloc(1, sizeof *run);
+    if (!run)
+        return BASE_ENOMEM;
+    run->context = context;
+    run->documents = *documents;
+    run->done = done;
+    run->done_context = done_context;
+    int status = dane_plan_new(service, domain, options, resolve_now(context), &run->plan);
+    if (status != BASE_OK) {
+        free(run);
+        return status;
+    }
+    /* Set before it may be over. */
+    *out = run;
+    advance(run);
+    return BASE_OK;
+}
+
+void dane_run_cancel(struct dane_run *run)
+{
+    if (!run)
+        return;
+    stop(run);
+    dane_plan_free(run->plan);
+    free(run);
+}
+
+/* --- blocking --- */
+
+void dane_fetch_now(void *context, const struct dane_fetch *fetch, struct dane_ticket *ticket)
+{
+    struct dane_fetch how = *fetch;
+    char why[200] = "", *text = NULL;
+    size_t length = 0;
+    how.ca_file = context;
+    dane_fetch(&how, &text, &length, why);
+    dane_fetched(ticket, text, length, why);
+    free(text);
+}
+
+struct waiting {
+    bool over;
+    int status;
+    struct dane_plan *plan;
+};
+
+static void note(void *context, int status, struct dane_plan *plan)
+{
+    *(struct waiting *)context = (struct waiting){true, status, plan};
 }
 
 int dane_plan_run(struct resolve_context *context, enum dane_service service, const char *domain,
                   const struct dane_plan_options *options, const char *ca_file,
                   struct dane_plan **plan, const struct dane_plan_result **result)
 {
-    struct run run = {.context = context, .ca_file = ca_file};
-    int status = dane_plan_new(service, domain, options, resolve_now(context), &run.plan);
+    struct dane_documents documents = {dane_fetch_now, (void *)ca_file};
+    struct waiting waiting = {.over = false};
+    struct dane_run *run;
+    int status =
+        dane_run_start(context, service, domain, options, &documents, note, &waiting, &run);
+    while (status == BASE_OK && !waiting.over) {
+        struct pollfd wait = {.fd = resolve_fd(context), .events = POLLIN};
+        poll(&wait, 1, resolve_timeout_ms(context));
+        resolve_process(context);
+    }
+    if (status == BASE_OK)
+        status = waiting.status;
     if (status != BASE_OK)
         return status;
-    while (status == BASE_OK && !dane_plan_result(run.plan)) {
-        status = step(&run);
-        if (status == BASE_OK && !dane_plan_result(run.plan))
-            wait_for(context);
-        if (run.error != BASE_OK)
-            status = run.error;
-    }
-    /* Answers that are no longer needed still come to `run`. */
-    while (run.under_way > 0)
-        wait_for(context);
-    if (status != BASE_OK) {
-        dane_plan_free(run.plan);
-        return status;
-    }
-    *plan = run.plan;
-    *result = dane_plan_result(run.plan);
+    *plan = waiting.plan;
+    *result = dane_plan_result(waiting.plan);
     return BASE_OK;
 }
