@@ -154,7 +154,7 @@ int lib_result_new(const struct validate_result *inner, struct kenter_result **o
     base_arena_init(&result->arena, 0);
     result->name = text_of(result, inner->name);
     result->insecure = text_of(result, inner->insecure);
-    /* Data that was found to be wrong is not given out where it might be used. */
+    /* Nothing that might be used is given out of what was not judged, or judged to be wrong. */
     if (inner->status != VALIDATE_BOGUS && inner->status != VALIDATE_ERROR)
         result->records =
             records_of(result, inner->answer, inner->answer_count, &result->record_count);

@@ -211,7 +211,8 @@ static void finish(struct validate_lookup *lookup, enum validate_status status)
                                     .failed_verifications = lookup->work.failed_verifications,
                                     .packet_octets = lookup->octets};
     draft.nsec3_hashes = lookup->work.budgets.nsec3_hashes - lookup->hashes_left;
-    if (judged && pass->kind == VALIDATE_ANSWER_DATA) {
+    /* Data that are bogus are withheld from whoever would use them; the proof shows them. */
+    if (judged && status != VALIDATE_BOGUS && pass->kind == VALIDATE_ANSWER_DATA) {
         draft.answer = pass->answer;
         draft.answer_count = pass->answer_count;
     }

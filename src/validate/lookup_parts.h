@@ -256,6 +256,9 @@ struct lookup_signers lookup_denial_signers(struct validate_lookup *lookup,
 
 /* Judges the whole question. */
 enum lookup_verdict lookup_question(struct validate_lookup *lookup);
+
+/* --- lookup_set.c --- */
+
 /* One RRset of an answer. */
 struct lookup_judged {
     enum lookup_verdict verdict;

@@ -148,7 +148,8 @@ struct validate_result {
     uint16_t rcode;                  /* of the last answer */
     const struct validate_hop *hops; /* at least one unless ERROR */
     size_t hop_count;
-    const struct validate_records *answer; /* of DATA, TTLs as they may be used; else NULL. For type
+    const struct validate_records *answer; /* of DATA, TTLs as they may be used; else NULL, and for
+                                            * BOGUS always: only the nodes have what came. For type
                                             * ANY and RRSIG there may be several sets */
     size_t answer_count;
     uint32_t ttl;            /* most seconds that the result may be kept, from `now` */

@@ -81,6 +81,11 @@ static void assert_sound(const struct validate_result *result)
         assert_true(result->hop_count > 0);
     if (result->status == VALIDATE_INSECURE)
         assert_non_null(result->insecure);
+    /* What may not be used is not there to be used. */
+    if (result->status == VALIDATE_BOGUS || result->status == VALIDATE_ERROR) {
+        assert_null(result->answer);
+        assert_int_equal(result->answer_count, 0);
+    }
 }
 
 struct expect {
