@@ -37,10 +37,18 @@ static int take_type(struct cli_ask *ask, const char *text)
     return cli_usage_error(ask->call->verb, "there is no record type \"%s\"", text);
 }
 
-int cli_ask_parse(struct cli_ask *ask, struct cli_call *call)
+static int check_servers(const struct cli_ask *ask)
+{
+    if (ask->server_count > 0 && cli_flag(ask->call, "recursive"))
+        return cli_usage_error(ask->call->verb,
+                               "--recursive asks no resolver, so no server fits to it");
+    return CLI_GOOD;
+}
+
+static int take_servers(struct cli_ask *ask, struct cli_call *call)
 {
     *ask = (struct cli_ask){.call = call, .type = DNS_TYPE_A, .now = call->now};
-    size_t most = call->operand_count + call->value_count + 1, words = 0;
+    size_t most = call->operand_count + call->value_count + 1;
     ask->servers = base_arena_alloc(&call->arena, most * sizeof(*ask->servers));
     if (ask->servers == NULL) {
         fprintf(stderr, "kenter: out of memory\n");
@@ -50,6 +58,21 @@ int cli_ask_parse(struct cli_ask *ask, struct cli_call *call)
         if (strcmp(call->values[i].option->name, "server") == 0)
             ask->servers[ask->server_count++] = call->values[i].text;
     }
+    return CLI_GOOD;
+}
+
+int cli_ask_parse_options(struct cli_ask *ask, struct cli_call *call)
+{
+    int code = take_servers(ask, call);
+    return code == CLI_GOOD ? check_servers(ask) : code;
+}
+
+int cli_ask_parse(struct cli_ask *ask, struct cli_call *call)
+{
+    size_t words = 0;
+    int taken = take_servers(ask, call);
+    if (taken != CLI_GOOD)
+        return taken;
     for (size_t i = 0; i < call->operand_count; i++) {
         const char *word = call->operands[i];
         int code = CLI_GOOD;
@@ -62,9 +85,7 @@ int cli_ask_parse(struct cli_ask *ask, struct cli_call *call)
         if (code != CLI_GOOD)
             return code;
     }
-    if (ask->server_count > 0 && cli_flag(call, "recursive"))
-        return cli_usage_error(call->verb, "--recursive asks no resolver, so no server fits to it");
-    return CLI_GOOD;
+    return check_servers(ask);
 }
 
 /* "example.com=now+1d" */
@@ -131,6 +152,7 @@ static int make_context(struct cli_ask *ask, struct resolve_options *options, in
     options->random_case = false;
     unsigned long seconds = cli_duration(call, "timeout", 10);
     options->timeout_ms = seconds > 3600 ? 3600 * 1000 : (unsigned)seconds * 1000;
+    ask->resolve = *options;
     *error = resolve_context_new(options, why, &ask->context);
     if (*error == BASE_EFORMAT)
         return cli_usage_error(call->verb, "%s", why);
@@ -165,6 +187,12 @@ int cli_ask_open(struct cli_ask *ask, bool record, int *error)
         .recording = ask->recording,
     };
     return make_context(ask, &options, error);
+}
+
+int cli_ask_context(struct cli_ask *ask, struct resolve_context **out)
+{
+    char why[RESOLVE_WHY];
+    return resolve_context_new(&ask->resolve, why, out);
 }
 
 int cli_ask_replay(struct cli_ask *ask, const char *path, int *error)

@@ -77,6 +77,7 @@ struct cli_ask {
     size_t server_count;
     struct validate_anchors *anchors;
     struct validate_options validate;
+    struct resolve_options resolve;      /* that `context` was made with */
     struct resolve_recording *recording; /* being filled, or being played */
     struct resolve_transport transport;  /* of the latter */
     struct resolve_context *context;
@@ -87,9 +88,15 @@ struct cli_ask {
 /* Sorts the operands: a name, a type (A when there is none), servers. CLI_GOOD, or CLI_USAGE after
  * a message. */
 int cli_ask_parse(struct cli_ask *ask, struct cli_call *call);
+/* The options alone, for verbs whose operands are something else. CLI_GOOD, CLI_USAGE, CLI_SYSTEM
+ * as above. */
+int cli_ask_parse_options(struct cli_ask *ask, struct cli_call *call);
 /* Makes the context; `record`: all packets are kept. CLI_GOOD, CLI_USAGE after a message, or
  * CLI_SYSTEM with *error for cli_finish and findings. */
 int cli_ask_open(struct cli_ask *ask, bool record, int *error);
+/* Another context like that of cli_ask_open, for another thread; the caller frees it before
+ * cli_ask_close. BASE_ENOMEM, BASE_EIO. */
+int cli_ask_context(struct cli_ask *ask, struct resolve_context **out);
 /* The same from a case in a file; sets the question. */
 int cli_ask_replay(struct cli_ask *ask, const char *path, int *error);
 /* Asks it. BASE_ENOMEM; BASE_EINVAL: the type cannot be asked for (with a finding). */
