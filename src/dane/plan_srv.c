@@ -76,8 +76,7 @@ struct target {
 struct targets {
     struct target list[2 * PLAN_HOSTS_MAX];
     size_t count;
-    bool denied[2]; /* "." : the domain says that there is no such service */
-    bool absent[2];
+    bool denied[2]; /* "." : the domain says that there is no such service; by `direct` */
 };
 
 static int by_priority(const void *a, const void *b)
@@ -88,10 +87,8 @@ static int by_priority(const void *a, const void *b)
 
 static void read_targets(struct targets *targets, const struct validate_result *srv, bool direct)
 {
-    if (srv->kind != VALIDATE_ANSWER_DATA) {
-        targets->absent[direct] = true;
+    if (srv->kind != VALIDATE_ANSWER_DATA)
         return;
-    }
     const struct validate_records *set = &srv->answer[0];
     size_t taken = 0;
     for (size_t i = 0; i < set->count && taken < PLAN_HOSTS_MAX; i++) {
@@ -207,10 +204,8 @@ void plan_direct(struct dane_plan *plan)
 static bool read_one(struct dane_plan *plan, struct targets *targets, const char *prefix,
                      bool direct)
 {
-    if (!prefix) {
-        targets->absent[direct] = true;
+    if (!prefix)
         return true;
-    }
     const struct validate_result *srv = plan_lookup_below(plan, prefix, plan->name, DNS_TYPE_SRV);
     if (!srv)
         return true;
@@ -227,12 +222,17 @@ static bool read_one(struct dane_plan *plan, struct targets *targets, const char
     return true;
 }
 
-/* Were the absences proved? Then TLSA of the domain itself authenticate the domain. */
+/* Were both absences proved? Then TLSA of the domain itself authenticate the domain. */
 static bool absent_securely(struct dane_plan *plan)
 {
-    const struct validate_result *srv =
-        plan_lookup_below(plan, plan->info->srv, plan->name, DNS_TYPE_SRV);
-    return srv && plan_secure(srv);
+    const char *const prefixes[] = {plan->info->srv, plan->info->srv_direct};
+    for (size_t i = 0; i < 2; i++) {
+        const struct validate_result *srv =
+            prefixes[i] ? plan_lookup_below(plan, prefixes[i], plan->name, DNS_TYPE_SRV) : NULL;
+        if (prefixes[i] && (!srv || !plan_secure(srv)))
+            return false;
+    }
+    return true;
 }
 
 void plan_srv(struct dane_plan *plan)
@@ -254,7 +254,8 @@ void plan_srv(struct dane_plan *plan)
         order(targets, plan->options.random);
         for (size_t i = 0; i < targets->count; i++)
             add_target(plan, &targets->list[i]);
-    } else if (targets->denied[0] || targets->denied[1]) {
+    } else if (targets->denied[false]) {
+        /* "." for TLS from the start alone leaves the other way as it is (XEP-0368). */
         plan_conclude(plan, DANE_OUTCOME_NONE,
                       plan_text(plan, "the domain says that it has no such service (SRV \".\")"));
         return;

@@ -7,11 +7,15 @@
 
 #include "base/error.h"
 #include "dane/posh.h"
+#include "dane/verify_parts.h"
 
+#include <limits.h>
+#include <openssl/x509.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct dane_pair {
     struct dane_pair_question question; /* texts owned */
@@ -19,6 +23,7 @@ struct dane_pair {
     struct dane_peer peer; /* owned */
     struct dane_plan *plan;
     char remote[DANE_DOMAIN_MAX];
+    char host[DANE_DOMAIN_MAX]; /* of the question, A-labels */
     /* POSH: the first document, and the one that it refers to. */
     char *url;
     bool url_given, url_answered;
@@ -57,8 +62,12 @@ static void conclude(struct dane_pair *pair, enum dane_pair_state state, enum da
     va_end(args);
     pair->verdict.state = state;
     pair->verdict.proof = proof;
-    if (state == DANE_PAIR_YES || proof != DANE_PROOF_NONE)
+    /* Only a plain refusal may be mended by weaker proof: not an error, which may be somebody's
+     * doing, and not a certificate that the TLSA records rule out. */
+    if (state != DANE_PAIR_NO || proof != DANE_PROOF_NONE)
         pair->verdict.dialback = false;
+    if (state != DANE_PAIR_YES)
+        pair->verdict.expiry = 0;
     pair->done = true;
 }
 
@@ -105,6 +114,25 @@ static void follow(struct dane_pair *pair, struct dane_posh *posh)
     pair->url_given = pair->url_answered = false;
 }
 
+/* The document stands in for the chain to a CA, not for the certificate's own dates. False: it does
+ * not hold now. */
+static bool limit_by_leaf(struct dane_pair *pair)
+{
+    const struct dane_der *leaf = &pair->peer.chain[0];
+    const uint8_t *data = leaf->data;
+    X509 *x509 = leaf->length <= LONG_MAX ? d2i_X509(NULL, &data, (long)leaf->length) : NULL;
+    struct tm begin, end;
+    bool holds = false;
+    if (x509 && ASN1_TIME_to_tm(X509_get0_notBefore(x509), &begin) == 1 &&
+        ASN1_TIME_to_tm(X509_get0_notAfter(x509), &end) == 1) {
+        base_time from = timegm(&begin), until = timegm(&end);
+        holds = from <= pair->question.now && pair->question.now < until;
+        limit(pair, until);
+    }
+    X509_free(x509);
+    return holds;
+}
+
 static void judge_posh(struct dane_pair *pair, struct dane_posh *posh)
 {
     if (posh->url) {
@@ -115,6 +143,13 @@ static void judge_posh(struct dane_pair *pair, struct dane_posh *posh)
     if (pair->posh_expires != 0 && pair->posh_expires < expires)
         expires = pair->posh_expires;
     if (dane_posh_match(posh, pair->peer.chain[0].data, pair->peer.chain[0].length)) {
+        if (!limit_by_leaf(pair)) {
+            conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE,
+                     "the POSH document of %s has the certificate's fingerprint, but the "
+                     "certificate has expired or does not hold yet",
+                     pair->remote);
+            return;
+        }
         limit(pair, pair->question.now + (base_time)expires);
         conclude(pair, DANE_PAIR_YES, DANE_PROOF_POSH,
                  "the POSH document of %s has the certificate's fingerprint", pair->remote);
@@ -152,8 +187,11 @@ int dane_pair_answer_posh(struct dane_pair *pair, uint32_t id, const char *text,
 static struct dane_verdict verify(const struct dane_pair *pair,
                                   const struct dane_endpoint *endpoint)
 {
-    struct dane_verify_options options = {.now = pair->question.now,
-                                          .ca_file = pair->question.ca_file};
+    struct dane_verify_options options = {
+        .now = pair->question.now,
+        .ca_file = pair->question.ca_file,
+        .authorities = pair->question.authorities,
+    };
     struct dane_verdict verdict;
     dane_verify(endpoint, &pair->peer, &options, &verdict);
     return verdict;
@@ -186,18 +224,54 @@ static void by_dane(struct dane_pair *pair, const struct dane_endpoint *endpoint
                  DANE_PROOF_DANE, "%s", verdict.reason);
 }
 
+/* Is this the endpoint that the stream was opened to? */
+static bool is_stream_of(const struct dane_pair *pair, const struct dane_endpoint *endpoint)
+{
+    if (endpoint->port != pair->question.port)
+        return false;
+    if (pair->question.host)
+        return strcmp(endpoint->host, pair->host) == 0;
+    const struct dane_address *address = &pair->question.address;
+    for (size_t i = 0; i < endpoint->address_count; i++) {
+        if (endpoint->addresses[i].family == address->family &&
+            memcmp(endpoint->addresses[i].octets, address->octets,
+                   address->family == 4 ? 4 : sizeof address->octets) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const struct dane_endpoint *first_broken(const struct dane_plan_result *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        if (plan->endpoints[i].demand == DANE_DEMAND_SKIP && plan->endpoints[i].error)
+            return &plan->endpoints[i];
+    }
+    return NULL;
+}
+
+static void refuse_stranger(struct dane_pair *pair, const struct dane_plan_result *plan)
+{
+    const struct dane_endpoint *broken = pair->question.host ? NULL : first_broken(plan);
+    if (broken)
+        conclude(pair, DANE_PAIR_LATER, DANE_PROOF_NONE,
+                 "%s, which may be the one that was connected to: %s", broken->host,
+                 broken->reason);
+    else
+        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "%s does not name %s, port %u, as its server",
+                 pair->remote, pair->question.host ? pair->host : "a host of this address",
+                 pair->question.port);
+}
+
 static void judge_outgoing(struct dane_pair *pair, const struct dane_plan_result *plan)
 {
     const struct dane_endpoint *endpoint = NULL;
     for (size_t i = 0; i < plan->count && !endpoint; i++) {
-        if (plan->endpoints[i].port == pair->question.port && pair->question.host &&
-            strcmp(plan->endpoints[i].host, pair->question.host) == 0)
+        if (is_stream_of(pair, &plan->endpoints[i]))
             endpoint = &plan->endpoints[i];
     }
     if (!endpoint) {
-        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "%s does not name %s:%u as its server",
-                 pair->remote, pair->question.host ? pair->question.host : "this host",
-                 pair->question.port);
+        refuse_stranger(pair, plan);
         return;
     }
     limit(pair, endpoint->expiry);
@@ -209,74 +283,86 @@ static void judge_outgoing(struct dane_pair *pair, const struct dane_plan_result
         return;
     }
     pair->verdict.dialback = !pair->reuse && endpoint->tlsa_count == 0;
-    switch (endpoint->demand) {
-    case DANE_DEMAND_SKIP:
+    if (endpoint->demand == DANE_DEMAND_SKIP)
         conclude(pair, endpoint->error ? DANE_PAIR_LATER : DANE_PAIR_NO, DANE_PROOF_NONE, "%s: %s",
                  endpoint->host, endpoint->reason);
-        break;
-    case DANE_DEMAND_DANE:
+    else if (!pair->peer.tls)
+        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "the stream is not encrypted");
+    else if (endpoint->demand == DANE_DEMAND_DANE)
         by_dane(pair, endpoint);
-        break;
-    default:
+    else
         try_pkix(pair, endpoint);
-        break;
-    }
 }
 
 /* Incoming: any of the domain's hosts may be the one that called. */
 struct incoming {
-    struct dane_tlsa tlsa[256];
+    struct dane_tlsa *tlsa;
     size_t tlsa_count;
-    struct dane_reference references[64];
+    struct dane_reference *references;
     size_t reference_count;
     size_t with_tlsa, without_tlsa;
-    const struct dane_endpoint *broken;
+    bool any_tlsa;
 };
+
+/* Room for all that the endpoints have. */
+static bool incoming_new(struct incoming *all, const struct dane_plan_result *plan)
+{
+    size_t tlsa = 1, references = 1;
+    for (size_t i = 0; i < plan->count; i++) {
+        tlsa += plan->endpoints[i].tlsa_count;
+        references += plan->endpoints[i].reference_count;
+    }
+    *all = (struct incoming){
+        .tlsa = calloc(tlsa, sizeof *all->tlsa),
+        .references = calloc(references, sizeof *all->references),
+    };
+    return all->tlsa && all->references;
+}
+
+static void incoming_free(struct incoming *all)
+{
+    free(all->tlsa);
+    free(all->references);
+}
+
+static void add_reference(struct incoming *all, const struct dane_reference *reference)
+{
+    for (size_t i = 0; i < all->reference_count; i++) {
+        if (all->references[i].kind == reference->kind &&
+            strcmp(all->references[i].name, reference->name) == 0)
+            return;
+    }
+    all->references[all->reference_count++] = *reference;
+}
 
 static void add_endpoint(struct incoming *all, const struct dane_endpoint *endpoint)
 {
-    if (endpoint->demand == DANE_DEMAND_SKIP) {
-        if (endpoint->error && !all->broken)
-            all->broken = endpoint;
+    if (endpoint->demand == DANE_DEMAND_SKIP)
         return;
-    }
     size_t before = all->tlsa_count;
     for (size_t i = 0; i < endpoint->tlsa_count; i++) {
-        const struct dane_tlsa *record = &endpoint->tlsa[i];
-        if (record->unusable == DANE_USABLE && record->usage == DANE_EE &&
-            all->tlsa_count < sizeof all->tlsa / sizeof all->tlsa[0])
-            all->tlsa[all->tlsa_count++] = *record;
+        /* A client's certificate is its leaf alone: the records of a server's CA say nothing. */
+        if (verify_usable(&endpoint->tlsa[i], DANE_EE))
+            all->tlsa[all->tlsa_count++] = endpoint->tlsa[i];
     }
     if (all->tlsa_count > before)
         all->with_tlsa++;
     else
         all->without_tlsa++;
-    for (size_t i = 0; i < endpoint->reference_count &&
-                       all->reference_count < sizeof all->references / sizeof all->references[0];
-         i++)
-        all->references[all->reference_count++] = endpoint->references[i];
+    all->any_tlsa |= endpoint->tlsa_count > 0;
+    for (size_t i = 0; i < endpoint->reference_count; i++)
+        add_reference(all, &endpoint->references[i]);
 }
 
-static void judge_incoming(struct dane_pair *pair, const struct dane_plan_result *plan)
+static void judge_caller(struct dane_pair *pair, const struct dane_plan_result *plan,
+                         const struct incoming *all)
 {
-    struct incoming *all = calloc(1, sizeof *all);
-    if (!all) {
-        conclude(pair, DANE_PAIR_LATER, DANE_PROOF_NONE, "there is no memory");
-        return;
-    }
-    bool any_tlsa = false;
-    for (size_t i = 0; i < plan->count; i++) {
-        add_endpoint(all, &plan->endpoints[i]);
-        any_tlsa |= plan->endpoints[i].tlsa_count > 0;
-    }
-    limit(pair, plan->expiry);
-    pair->verdict.dialback = !any_tlsa;
     struct dane_endpoint whole = {
         .service = DANE_XMPP_SERVER,
         .host = pair->remote,
         .domain = pair->remote,
         .base = pair->remote,
-        .demand = all->with_tlsa > 0 ? DANE_DEMAND_DANE : DANE_DEMAND_PKIX,
+        .demand = DANE_DEMAND_DANE,
         .tlsa = all->tlsa,
         .tlsa_count = all->tlsa_count,
         .references = all->references,
@@ -284,21 +370,41 @@ static void judge_incoming(struct dane_pair *pair, const struct dane_plan_result
         .expiry = plan->expiry,
         .reason = "",
     };
-    if (all->broken) {
-        conclude(pair, DANE_PAIR_LATER, DANE_PROOF_NONE, "%s, which may be the one that calls: %s",
-                 all->broken->host, all->broken->reason);
-    } else if (plan->outcome == DANE_OUTCOME_DEFER && all->with_tlsa + all->without_tlsa == 0) {
-        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "%s", plan->reason);
-    } else if (all->with_tlsa > 0 && all->without_tlsa == 0) {
+    if (all->with_tlsa > 0 &&
+        (all->without_tlsa == 0 || verify(pair, &whole).result == DANE_AUTHENTICATED)) {
         by_dane(pair, &whole);
-    } else if (all->with_tlsa > 0 && verify(pair, &whole).result == DANE_AUTHENTICATED) {
-        by_dane(pair, &whole);
-    } else {
-        /* The caller may be one of those hosts that have no TLSA records. */
-        whole.demand = DANE_DEMAND_PKIX;
-        try_pkix(pair, &whole);
+        return;
     }
-    free(all);
+    /* The caller may be one of those hosts that have no TLSA records. */
+    whole.demand = DANE_DEMAND_PKIX;
+    try_pkix(pair, &whole);
+}
+
+static void judge_incoming(struct dane_pair *pair, const struct dane_plan_result *plan)
+{
+    struct incoming all;
+    const struct dane_endpoint *broken = first_broken(plan);
+    if (broken) {
+        conclude(pair, DANE_PAIR_LATER, DANE_PROOF_NONE, "%s, which may be the one that calls: %s",
+                 broken->host, broken->reason);
+        return;
+    }
+    limit(pair, plan->expiry);
+    if (!incoming_new(&all, plan)) {
+        conclude(pair, DANE_PAIR_LATER, DANE_PROOF_NONE, "there is no memory");
+        incoming_free(&all);
+        return;
+    }
+    for (size_t i = 0; i < plan->count; i++)
+        add_endpoint(&all, &plan->endpoints[i]);
+    pair->verdict.dialback = !all.any_tlsa;
+    if (all.with_tlsa + all.without_tlsa == 0)
+        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "%s", plan->reason);
+    else if (!pair->peer.tls)
+        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "the stream is not encrypted");
+    else
+        judge_caller(pair, plan, &all);
+    incoming_free(&all);
 }
 
 static void judge(struct dane_pair *pair)
@@ -306,13 +412,6 @@ static void judge(struct dane_pair *pair)
     const struct dane_plan_result *plan = dane_plan_result(pair->plan);
     if (!plan || pair->done || pair->url)
         return;
-    if (!pair->peer.tls) {
-        pair->verdict.dialback = true;
-        for (size_t i = 0; i < plan->count; i++)
-            pair->verdict.dialback &= plan->endpoints[i].tlsa_count == 0;
-        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "the stream is not encrypted");
-        return;
-    }
     if (plan->outcome == DANE_OUTCOME_DEFER && plan->count == 0)
         conclude(pair, DANE_PAIR_LATER, DANE_PROOF_NONE, "%s", plan->reason);
     else if (plan->outcome == DANE_OUTCOME_NONE || plan->outcome == DANE_OUTCOME_UNKNOWN)
@@ -360,15 +459,15 @@ static int make(const struct dane_pair_question *question, bool reuse, struct da
     pair->question = *question;
     pair->question.local = pair->question.remote = NULL;
     pair->question.peer = NULL;
-    pair->question.host = question->host ? strdup(question->host) : NULL;
+    pair->question.host = question->host ? pair->host : NULL;
     pair->question.ca_file = question->ca_file ? strdup(question->ca_file) : NULL;
     pair->reuse = reuse;
     struct dane_plan_options options = {.no_sts = true};
-    int status = (question->host && !pair->question.host) ||
-                         (question->ca_file && !pair->question.ca_file) ||
-                         !copy_peer(pair, question->peer)
+    int status = (question->ca_file && !pair->question.ca_file) || !copy_peer(pair, question->peer)
                      ? BASE_ENOMEM
                      : dane_domain_to_ascii(question->remote, pair->remote);
+    if (status == BASE_OK && question->host)
+        status = dane_domain_to_ascii(question->host, pair->host);
     if (status == BASE_OK)
         status =
             dane_plan_new(DANE_XMPP_SERVER, pair->remote, &options, question->now, &pair->plan);
@@ -399,7 +498,6 @@ void dane_pair_free(struct dane_pair *pair)
         free((void *)pair->peer.chain[i].data);
     free((void *)pair->peer.chain);
     free((void *)pair->peer.raw_public_key);
-    free((void *)pair->question.host);
     free((void *)pair->question.ca_file);
     dane_plan_free(pair->plan);
     free(pair->url);

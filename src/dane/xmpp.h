@@ -21,9 +21,9 @@ enum dane_pair_state {
 struct dane_pair_verdict {
     enum dane_pair_state state;
     enum dane_proof proof;
-    base_time expiry;
-    bool dialback; /* nothing forbids weaker proof: no secure statement demands TLS authentication.
-                    * Never set after a TLSA mismatch */
+    base_time expiry; /* 0: not authorised */
+    bool dialback; /* with NO: nothing forbids weaker proof, as no secure statement demands that TLS
+                    * be authenticated. Never set after a TLSA mismatch or an error */
     char reason[DANE_VERDICT_TEXT];
 };
 
@@ -36,11 +36,14 @@ struct dane_pair_question {
     enum dane_direction direction;
     const char *local, *remote;   /* domains as people write them */
     const struct dane_peer *peer; /* copied */
-    const char *host;             /* outgoing: the SRV target that was connected to; NULL */
+    const char *host;             /* outgoing: the SRV target that was connected to; NULL: the
+                                   * one that has `address` */
+    struct dane_address address;  /* instead of the host's name */
     uint16_t port;
     bool no_posh, no_pkix;
     base_time now;
-    const char *ca_file;
+    const char *ca_file;                        /* copied; NULL: the system's */
+    const struct dane_authorities *authorities; /* instead; has to outlive the pair */
 };
 
 struct dane_pair;
@@ -62,8 +65,8 @@ int dane_pair_answer_posh(struct dane_pair *pair, uint32_t id, const char *text,
 /* NULL as long as answers are missing. */
 const struct dane_pair_verdict *dane_pair_result(struct dane_pair *pair);
 
-/* May an outgoing stream that was opened for another domain be used for `remote`, too (rule 9 of
- * RFC 7712 use here: its secure SRV selects the same target and port)? Same asks as a pair. The
+/* May an outgoing stream that was opened for another domain be used for `remote`, too (RFC 7712
+ * section 4.4.2: its secure SRV has to select the same target and port)? Same asks as a pair. The
  * question has host and port of the stream. */
 int dane_pair_reuse_new(const struct dane_pair_question *question, struct dane_pair **out);
 
