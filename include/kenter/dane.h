@@ -102,8 +102,8 @@ struct kenter_endpoint {
                             * authenticated, but the domain is not */
     const struct kenter_address *addresses;
     size_t address_count;
-    const char *sni;               /* NULL: none */
-    const char *base;              /* the TLSA records are at _port._tcp of it; NULL */
+    const char *sni;                /* NULL: none */
+    const char *base;               /* the TLSA records are at _port._tcp of it; NULL */
     const struct kenter_tlsa *tlsa; /* all of them, judged (RFC 7671 section 9) */
     size_t tlsa_count;
     const struct kenter_reference *references; /* names that the certificate may have, where names
@@ -237,8 +237,8 @@ KENTER_API int kenter_authorities_new(const char *ca_file, struct kenter_authori
 KENTER_API void kenter_authorities_free(struct kenter_authorities *authorities); /* NULL allowed */
 
 struct kenter_verify_options {
-    size_t size; /* set by kenter_verify_options_init */
-    int64_t now; /* 0: the system's clock */
+    size_t size;                                  /* set by kenter_verify_options_init */
+    int64_t now;                                  /* 0: the system's clock */
     const struct kenter_authorities *authorities; /* NULL: the system's, read when needed */
 };
 static inline void kenter_verify_options_init(struct kenter_verify_options *options)

@@ -276,9 +276,8 @@ static int start(struct kenter_resolver *resolver, enum kenter_service service, 
 
 int kenter_authenticate_start(struct kenter_resolver *resolver, enum kenter_service service,
                               const char *domain, uint16_t port,
-                              const struct kenter_authenticate_options *given,
-                              kenter_planned *done, void *context,
-                              struct kenter_authentication **out)
+                              const struct kenter_authenticate_options *given, kenter_planned *done,
+                              void *context, struct kenter_authentication **out)
 {
     struct kenter_authenticate_options options;
     struct kenter_authentication *own = NULL;

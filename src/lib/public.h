@@ -16,5 +16,9 @@ void lib_give_findings(struct base_findings *findings, kenter_finding_callback f
                        void *context);
 /* Takes the reference of the caller, also on failure. KENTER_ENOMEM */
 int lib_result_new(const struct validate_result *inner, struct kenter_result **out);
+/* What is under a resolver; and to wait for something to happen there. */
+struct resolve_context;
+struct resolve_context *lib_resolver_context(struct kenter_resolver *resolver);
+void lib_resolver_wait(struct kenter_resolver *resolver);
 
 #endif

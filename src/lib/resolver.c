@@ -6,6 +6,7 @@
 #include "dns/rdata.h"
 #include "resolve/resolve.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,6 +256,18 @@ void kenter_resolver_free(struct kenter_resolver *resolver)
 void kenter_resolver_clear(struct kenter_resolver *resolver)
 {
     resolve_clear(resolver->context);
+}
+
+struct resolve_context *lib_resolver_context(struct kenter_resolver *resolver)
+{
+    return resolver->context;
+}
+
+void lib_resolver_wait(struct kenter_resolver *resolver)
+{
+    struct pollfd wait = {.fd = resolve_fd(resolver->context), .events = POLLIN};
+    poll(&wait, 1, resolve_timeout_ms(resolver->context));
+    resolve_process(resolver->context);
 }
 
 /* --- look-ups --- */

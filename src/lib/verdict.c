@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert((int)KENTER_AUTHENTICATED == DANE_AUTHENTICATED &&
-                   (int)KENTER_PLAIN == DANE_PLAIN && (int)KENTER_FAILED == DANE_FAILED,
+_Static_assert((int)KENTER_AUTHENTICATED == DANE_AUTHENTICATED && (int)KENTER_PLAIN == DANE_PLAIN &&
+                   (int)KENTER_FAILED == DANE_FAILED,
                "verdicts have the same numbers");
 _Static_assert(sizeof((struct kenter_verdict *)0)->identity == DANE_NAMES_TEXT &&
                    sizeof((struct kenter_verdict *)0)->reason == DANE_VERDICT_TEXT,
@@ -62,9 +62,8 @@ static void *lists_of(const struct kenter_endpoint *from, struct lists *lists)
                                .unusable = record->usable ? DANE_USABLE : DANE_UNUSABLE_USAGE};
     }
     for (size_t i = 0; i < from->reference_count; i++)
-        lists->references[i] =
-            (struct dane_reference){(enum dane_reference_kind)from->references[i].kind,
-                                    from->references[i].name};
+        lists->references[i] = (struct dane_reference){
+            (enum dane_reference_kind)from->references[i].kind, from->references[i].name};
     return memory;
 }
 
@@ -119,9 +118,9 @@ void kenter_verify_peer(const struct kenter_endpoint *endpoint, const struct ken
                               .raw_public_key = peer->raw_public_key,
                               .raw_length = peer->raw_length,
                               .tls = peer->tls != 0};
-    struct dane_verify_options how = {
-        .now = options.now != 0 ? options.now : base_clock_now(),
-        .authorities = (const struct dane_authorities *)options.authorities};
+    struct dane_verify_options how = {.now = options.now != 0 ? options.now : base_clock_now(),
+                                      .authorities =
+                                          (const struct dane_authorities *)options.authorities};
     dane_verify(&inside, &shown, &how, &inner);
     free(memory);
     give(&inner, verdict);

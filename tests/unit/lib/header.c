@@ -1,4 +1,5 @@
 /* The public headers are for strict C and C++ alike. */
+#include <kenter/dane.h>
 #include <kenter/kenter.h>
 #include <kenter/resolve.h>
 
