@@ -27,7 +27,8 @@ enum api_state control_zone_state(const struct control_zone *zone, base_time now
         (zone->published && zone->earliest_expiry != 0 && zone->earliest_expiry <= now))
         return API_STATE_EXPIRED;
     if (zone->problems > 0 &&
-        (zone->last_good || zone->failures > 0 || zone->stale || !zone->published || zone->refused))
+        (zone->problem_parts[CONTROL_PROBLEM_OUTSIDE] != NULL || zone->last_good ||
+         zone->failures > 0 || zone->stale || !zone->published || zone->refused))
         return API_STATE_PROBLEM;
     if (!zone->published)
         return API_STATE_NEW;

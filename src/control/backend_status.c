@@ -212,6 +212,14 @@ static void print_own(const struct control *control, struct base_buf *buf)
         (int64_t)control->fetches_failed_total);
     one(buf, "kenter_notifies_sent_total", "counter", "NOTIFY messages begun to secondaries",
         (int64_t)control->notifies_total);
+    one(buf, "kenter_outside_total", "counter", "publications asked for at the own sockets",
+        (int64_t)control->outside_total);
+    one(buf, "kenter_outside_failed_total", "counter",
+        "of these, no answer, an old one, or one that does not validate",
+        (int64_t)control->outside_failed_total);
+    one(buf, "kenter_outside_skipped_total", "counter",
+        "publications not asked for, since too many waited",
+        (int64_t)control->outside_skipped_total);
     one(buf, "kenter_start_time_seconds", "gauge", "when the control process started",
         control->started);
 }

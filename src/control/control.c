@@ -685,6 +685,8 @@ static int start(struct control *control)
     if (error == BASE_OK)
         error = control_pool_start(control, workers);
     if (error == BASE_OK)
+        error = control_outside_start(control);
+    if (error == BASE_OK)
         error = load_zones(control);
     if (error == BASE_OK)
         error = control_directories_start(control);
@@ -726,6 +728,7 @@ static int stand_still(struct control *control)
 static void end(struct control *control)
 {
     source_fetcher_free(control->fetcher); /* what comes of it is still taken */
+    control_outside_stop(control);
     control_pool_stop(control);
     api_free(control->api);
     control_scrapes_drop(control);

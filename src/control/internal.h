@@ -15,6 +15,7 @@
  *   directory.c  zones of directories
  *   files.c      zones of single files
  *   problem.c    what stands against a zone
+ *   outside.c    what the own server answers, after each publication
  *   processes.c  what the system says of the processes of kenterd
  *   primary.c    zones of primaries: refresh, retry, expire; telling secondaries
  *   doubt.c      is the image damaged?
@@ -149,6 +150,7 @@ enum control_problem {
     CONTROL_PROBLEM_FETCH,   /* asking its primaries */
     CONTROL_PROBLEM_EXPORT,  /* writing its signed file */
     CONTROL_PROBLEM_MEMBERS, /* reading it as a catalog */
+    CONTROL_PROBLEM_OUTSIDE, /* asking the own server for it */
     CONTROL_PROBLEM_PARTS
 };
 
@@ -204,6 +206,8 @@ struct control_zone {
     base_time exported_at;
     uint64_t change; /* control.change when its version last changed */
     bool conflict_told;
+    base_time outside_again; /* when the own server is asked for it again; 0: not */
+    bool outside_asked;      /* it waits to be asked for, or is */
     unsigned failures;
     bool refused;                   /* the last version that was made from the source */
     struct control_waiter *waiters; /* replies for when the work is over */
@@ -398,6 +402,8 @@ struct control_place {
     bool emptied;             /* it has lost all zones, and nobody has said that it is meant */
 };
 
+struct control_outside; /* outside.c */
+
 struct control {
     const struct control_options *options;
     const struct config *config;
@@ -475,6 +481,8 @@ struct control {
     uint64_t refusals_untold;
     uint64_t published_total, refused_total, gate_refused_total, signatures_total, updates_total,
         updates_refused_total, notifies_total, fetches_total, fetches_failed_total, removed_total;
+    uint64_t outside_total, outside_failed_total, outside_skipped_total;
+    struct control_outside *outside; /* NULL: nobody answers for us */
     base_time started;
     struct control_removal *removals; /* under way */
     uint64_t asked;                   /* ids of messages to serve */
@@ -507,6 +515,14 @@ void control_doubt_watch(struct control *control);
 void control_doubt_well(struct control *control); /* the end was an orderly one */
 /* Somebody could not read the image, or died: it is read in full, and made again if need be. */
 void control_image_doubted(struct control *control);
+
+/* outside.c */
+int control_outside_start(struct control *control);
+void control_outside_stop(struct control *control); /* before the pool ends */
+/* A version was published: the own server is asked for it, unless too many wait. */
+void control_outside_ask(struct control_zone *zone);
+/* Asks again for zones against which something was found. Every ten seconds. */
+void control_outside_again(struct control *control);
 
 /* clock.c */
 /* `newest` was published before, by whatever clock; 0: nothing. */

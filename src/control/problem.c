@@ -74,6 +74,7 @@ static enum control_problem part_of(const json_t *finding)
         return CONTROL_PROBLEM_VERSION;
     return strncmp(code, "fetch.", 6) == 0        ? CONTROL_PROBLEM_FETCH
            : strncmp(code, "catalog.", 8) == 0    ? CONTROL_PROBLEM_MEMBERS
+           : strncmp(code, "outside.", 8) == 0    ? CONTROL_PROBLEM_OUTSIDE
            : strcmp(code, "file.unwritable") == 0 ? CONTROL_PROBLEM_EXPORT
                                                   : CONTROL_PROBLEM_VERSION;
 }
@@ -94,5 +95,7 @@ void control_zone_known_problem(struct control_zone *zone, const char *text)
         json_array_append(*part, finding);
     }
     json_decref(list);
+    if (zone->problem_parts[CONTROL_PROBLEM_OUTSIDE] != NULL)
+        zone->outside_again = 1; /* at once: it may be over */
     join_parts(zone);
 }

@@ -145,6 +145,7 @@ static void on_timer(uv_timer_t *timer)
     if (!control->stopping && control->registry != NULL) {
         look_at_clock(control);
         control_link_tell(control);
+        control_outside_again(control);
         for (size_t i = 0; i < control->config->directory_count; i++)
             control_directory_look(control, i);
         control_look_at_files(control);
@@ -596,6 +597,7 @@ static void spread(struct control_zone *zone, struct control_job *job)
     if (job->outcome == CONTROL_PUBLISHED) {
         control_notify_secondaries(zone, job);
         control_catalog_published(zone);
+        control_outside_ask(zone);
         if (!follows_soon(zone, job))
             control_export(zone, job->result);
     } else if (zone->exporting && job->outcome == CONTROL_CURRENT) {

@@ -8,8 +8,7 @@
 
 #include "base/clock.h"
 #include "net/address.h"
-
-enum net_protocol { NET_UDP, NET_TCP, NET_TLS };
+#include "net/protocol.h"
 
 struct net_worker;
 struct net_connection;

@@ -13,6 +13,7 @@
 
 #include "net/address.h"
 #include "net/loop.h"
+#include "net/protocol.h"
 #include "net/reply.h"
 #include "net/tls.h"
 
@@ -34,14 +35,12 @@ struct net_asker_counts {
     uint64_t truncated, floods; /* asked again by TCP */
 };
 
-enum net_way { NET_UDP, NET_TCP, NET_TLS };
-
 #define NET_QUESTION_MESSAGE_MAX 512
 
 /* The caller's until `done`, which may free it. What it points to stays as long. */
 struct net_question {
     union net_address address;
-    enum net_way way;
+    enum net_protocol way;
     const uint8_t *message; /* one question; ID and case of letters are put in */
     size_t length;
     const char *tls_name; /* NET_TLS: whose certificate it must be; NULL: the address */
