@@ -35,8 +35,26 @@ static void check(struct dane_fetch_job *job)
         dane_sts_free(&sts);
 }
 
+static void work_on_document(const struct dane_fetcher *fetcher, struct dane_fetch_job *job)
+{
+    char resolve[DANE_DOMAIN_MAX + sizeof job->addresses + 32];
+    snprintf(resolve, sizeof resolve, "%s:%u:%s", job->domain, job->port, job->addresses);
+    struct dane_fetch fetch = {
+        .url = job->url,
+        .ca_file = fetcher->options.ca_file,
+        .resolve = resolve,
+        .most = job->most,
+        .timeout_ms = fetcher->options.timeout_ms,
+    };
+    job->status = dane_fetch(&fetch, &job->text, &job->length, job->why);
+}
+
 static void work_on(const struct dane_fetcher *fetcher, struct dane_fetch_job *job)
 {
+    if (job->url) {
+        work_on_document(fetcher, job);
+        return;
+    }
     char url[DANE_DOMAIN_MAX + 64], resolve[DANE_DOMAIN_MAX + sizeof job->addresses + 32];
     snprintf(url, sizeof url, "https://mta-sts.%s/.well-known/mta-sts.txt", job->domain);
     snprintf(resolve, sizeof resolve, "mta-sts.%s:443:%s", job->domain, job->addresses);
@@ -181,6 +199,7 @@ void dane_fetch_job_free(struct dane_fetch_job *job)
 {
     if (!job)
         return;
+    free(job->url);
     free(job->text);
     free(job);
 }

@@ -1,6 +1,6 @@
 /*
- * MTA-STS policies fetched and written to disk by a few threads, so that an event loop never waits
- * for a web server or a disk.
+ * MTA-STS policies (fetched and written to disk) and other documents had by a few threads, so that
+ * an event loop never waits for a web server or a disk.
  */
 #ifndef DANE_FETCHER_H
 #define DANE_FETCHER_H
@@ -26,6 +26,12 @@ struct dane_fetch_job {
     char id[DANE_STS_ID_MAX + 1];
     char addresses[1024]; /* of mta-sts.DOMAIN: "192.0.2.1,2001:db8::1" */
     base_time now;
+    /* Or another document: `url`, at `domain` and `port`, at most `most` octets. It is not looked
+     * into, and not written. */
+    char *url; /* malloc'ed; NULL: the MTA-STS policy of the domain */
+    uint16_t port;
+    size_t most;
+    uint64_t tag; /* the caller's */
     /* What came of it. */
     int status; /* of dane_fetch, or that it is no policy */
     char why[200];
