@@ -1,9 +1,11 @@
 /*
  * Judging what a peer shows by what an endpoint demands.
  */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "dane/verify_parts.h"
 
 #include "base/error.h"
+#include "dane/der.h"
 
 #include <openssl/err.h>
 #include <openssl/sha.h>
@@ -80,86 +82,89 @@ void verify_accept(struct verify_judge *judge, size_t record, unsigned depth, co
 
 /* --- what is shown --- */
 
-static void read_chain(struct verify_judge *judge, const struct dane_peer *peer)
+bool verify_show(struct verify_shown *shown, const uint8_t *der, size_t length)
 {
-    judge->count = peer->count < DANE_CHAIN_MAX ? peer->count : DANE_CHAIN_MAX;
-    for (size_t i = 0; i < judge->count; i++) {
-        struct verify_shown *shown = &judge->shown[i];
-        const unsigned char *at = shown->der = peer->chain[i].data;
-        shown->length = peer->chain[i].length;
-        if (shown->length == 0 || shown->length > CERTIFICATE_MAX)
-            continue;
-        shown->x509 = d2i_X509(NULL, &at, (long)shown->length);
-        if (shown->x509 && at != shown->der + shown->length) {
-            X509_free(shown->x509);
-            shown->x509 = NULL;
-        }
-    }
+    *shown = (struct verify_shown){.der = der, .length = length};
+    if (length <= CERTIFICATE_MAX &&
+        dane_der_certificate_key(der, length, &shown->key, &shown->key_length))
+        return true;
+    shown->der = NULL;
+    return false;
 }
 
-/* A bare key (RFC 7250), as it is written again by OpenSSL: so are those of certificates. */
-static void read_key(struct verify_judge *judge, const struct dane_peer *peer)
+X509 *verify_x509(struct verify_shown *shown)
 {
-    const unsigned char *at = peer->raw_public_key;
-    X509_PUBKEY *key = peer->raw_length <= CERTIFICATE_MAX
-                           ? d2i_X509_PUBKEY(NULL, &at, (long)peer->raw_length)
-                           : NULL;
-    int length = key && at == peer->raw_public_key + peer->raw_length
-                     ? i2d_X509_PUBKEY(key, &judge->shown[0].key)
-                     : 0;
-    X509_PUBKEY_free(key);
-    judge->shown[0].key_length = length > 0 ? (size_t)length : 0;
-    judge->count = length > 0;
+    if (!shown->tried && shown->der) {
+        const unsigned char *at = shown->der;
+        shown->x509 = d2i_X509(NULL, &at, (long)shown->length);
+        shown->tried = true;
+    }
+    return shown->x509;
+}
+
+static void read_peer(struct verify_judge *judge, const struct dane_peer *peer)
+{
+    if (peer->raw_public_key) {
+        judge->count = peer->raw_length <= CERTIFICATE_MAX &&
+                       dane_der_is_key(peer->raw_public_key, peer->raw_length);
+        judge->shown[0].key = peer->raw_public_key;
+        judge->shown[0].key_length = peer->raw_length;
+        return;
+    }
+    judge->count = peer->count < DANE_CHAIN_MAX ? peer->count : DANE_CHAIN_MAX;
+    for (size_t i = 0; i < judge->count; i++)
+        verify_show(&judge->shown[i], peer->chain[i].data, peer->chain[i].length);
 }
 
 static void release(struct verify_judge *judge)
 {
+    bool used = judge->own != NULL;
     for (size_t i = 0; i < judge->count; i++) {
+        used |= judge->shown[i].tried;
         X509_free(judge->shown[i].x509);
-        OPENSSL_free(judge->shown[i].key);
     }
     dane_authorities_free(judge->own);
-    ERR_clear_error();
+    if (used)
+        ERR_clear_error();
 }
 
 /* --- one record with one certificate or key --- */
 
-/* What the selector picks. False: there is no such thing. */
-static bool selected(struct verify_shown *shown, uint8_t selector, const uint8_t **data,
-                     size_t *length)
-{
-    if (selector == DANE_CERTIFICATE) {
-        *data = shown->der;
-        *length = shown->length;
-        return shown->der && shown->x509;
-    }
-    if (!shown->key && shown->x509) {
-        int made = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(shown->x509), &shown->key);
-        shown->key_length = made > 0 ? (size_t)made : 0;
-    }
-    *data = shown->key;
-    *length = shown->key_length;
-    return shown->key_length > 0;
-}
-
-static bool matches(const struct dane_tlsa *record, struct verify_shown *shown)
+/* The block functions are called directly, as src/crypto does: through EVP a digest of these few
+ * octets costs several times the hash. */
+static bool digest_is(const struct dane_tlsa *record, const uint8_t *data, size_t length)
 {
     uint8_t digest[SHA512_DIGEST_LENGTH];
-    const uint8_t *data;
-    size_t length;
-    if (!selected(shown, record->selector, &data, &length))
+    SHA256_CTX sha256;
+    SHA512_CTX sha512;
+    if (record->matching == DANE_SHA256 && record->length == SHA256_DIGEST_LENGTH) {
+        SHA256_Init(&sha256);
+        SHA256_Update(&sha256, data, length);
+        SHA256_Final(digest, &sha256);
+    } else if (record->matching == DANE_SHA512 && record->length == SHA512_DIGEST_LENGTH) {
+        SHA512_Init(&sha512);
+        SHA512_Update(&sha512, data, length);
+        SHA512_Final(digest, &sha512);
+    } else {
         return false;
-    if (record->matching == DANE_SHA256) {
-        data = SHA256(data, length, digest);
-        length = SHA256_DIGEST_LENGTH;
-    } else if (record->matching == DANE_SHA512) {
-        data = SHA512(data, length, digest);
-        length = SHA512_DIGEST_LENGTH;
     }
-    return data && length == record->length && memcmp(data, record->data, length) == 0;
+    return memcmp(digest, record->data, record->length) == 0;
 }
 
-size_t verify_match(struct verify_judge *judge, unsigned usage, struct verify_shown *shown)
+static bool matches(const struct dane_tlsa *record, const struct verify_shown *shown)
+{
+    bool certificate = record->selector == DANE_CERTIFICATE;
+    const uint8_t *data = certificate ? shown->der : shown->key;
+    size_t length = certificate ? shown->length : shown->key_length;
+    if (!data)
+        return false;
+    if (record->matching == DANE_FULL)
+        return length == record->length && memcmp(data, record->data, length) == 0;
+    return digest_is(record, data, length);
+}
+
+size_t verify_match(const struct verify_judge *judge, unsigned usage,
+                    const struct verify_shown *shown)
 {
     const struct dane_endpoint *endpoint = judge->endpoint;
     for (size_t i = 0; i < endpoint->tlsa_count; i++) {
@@ -173,7 +178,7 @@ size_t verify_match(struct verify_judge *judge, unsigned usage, struct verify_sh
 
 static bool has_leaf(struct verify_judge *judge)
 {
-    if (judge->count > 0 && (judge->shown[0].x509 || judge->shown[0].key))
+    if (judge->count > 0 && judge->shown[0].key)
         return true;
     verify_object(judge, VERIFY_NOT_LED, "validation-failure", "%s",
                   judge->count == 0 ? "the server shows neither a certificate nor a key that can "
@@ -188,17 +193,17 @@ static void judge_dane(struct verify_judge *judge)
     size_t usable = 0;
     if (!has_leaf(judge))
         return;
-    struct verify_shown *leaf = &judge->shown[0];
+    const struct verify_shown *leaf = &judge->shown[0];
     size_t record = verify_match(judge, DANE_EE, leaf);
     if (record != SIZE_MAX) {
         verify_accept(judge, record, 0,
-                      !leaf->x509                                          ? "the server's bare key"
+                      !leaf->der                                           ? "the server's bare key"
                       : endpoint->tlsa[record].selector == DANE_PUBLIC_KEY ? "the server's key"
                                                                            : "its certificate");
         return;
     }
     /* Nothing but usage 3 speaks of bare keys (RFC 7671 section 5.1). */
-    if (leaf->x509 && (verify_by_anchors(judge) || verify_by_authorities_and_tlsa(judge)))
+    if (leaf->der && (verify_by_anchors(judge) || verify_by_authorities_and_tlsa(judge)))
         return;
     for (size_t i = 0; i < endpoint->tlsa_count; i++)
         usable += endpoint->tlsa[i].unusable == DANE_USABLE;
@@ -211,7 +216,7 @@ static void judge_pkix(struct verify_judge *judge)
 {
     if (!has_leaf(judge))
         return;
-    if (judge->shown[0].x509)
+    if (judge->shown[0].der)
         verify_by_authorities(judge);
     else
         verify_object(judge, VERIFY_NO_MATCH, "certificate-not-trusted",
@@ -284,10 +289,8 @@ void dane_verify(const struct dane_endpoint *endpoint, const struct dane_peer *p
     struct verify_judge judge = {.endpoint = endpoint, .options = options, .verdict = verdict};
     *verdict =
         (struct dane_verdict){.result = DANE_FAILED, .tlsa = SIZE_MAX, .expiry = endpoint->expiry};
-    if (peer->tls && peer->raw_public_key)
-        read_key(&judge, peer);
-    else if (peer->tls)
-        read_chain(&judge, peer);
+    if (peer->tls)
+        read_peer(&judge, peer);
     judge_all(&judge, peer->tls);
     release(&judge);
 }

@@ -79,15 +79,17 @@ static void set_rules(const struct verify_judge *judge, X509_STORE_CTX *context,
 
 /* Does the leaf lead to a certificate of the store? `partial`: any certificate in it ends a chain,
  * whether it is a root or not. */
-static struct chain build(const struct verify_judge *judge, X509_STORE *store, bool partial)
+static struct chain build(struct verify_judge *judge, X509_STORE *store, bool partial)
 {
     struct chain chain = {.error = X509_V_ERR_OUT_OF_MEM};
     STACK_OF(X509) *others = sk_X509_new_null();
     X509_STORE_CTX *context = X509_STORE_CTX_new();
     bool ready = others && context;
-    for (size_t i = 1; ready && i < judge->count; i++)
-        ready = !judge->shown[i].x509 || sk_X509_push(others, judge->shown[i].x509);
-    if (ready && X509_STORE_CTX_init(context, store, judge->shown[0].x509, others)) {
+    for (size_t i = 1; ready && i < judge->count; i++) {
+        X509 *other = verify_x509(&judge->shown[i]);
+        ready = !other || sk_X509_push(others, other);
+    }
+    if (ready && X509_STORE_CTX_init(context, store, verify_x509(&judge->shown[0]), others)) {
         set_rules(judge, context, partial);
         bool good = X509_verify_cert(context) == 1;
         chain.error = X509_STORE_CTX_get_error(context);
@@ -114,7 +116,7 @@ static bool names_fit(struct verify_judge *judge)
     const struct dane_endpoint *endpoint = judge->endpoint;
     struct dane_names_match match;
     char why[DANE_NAMES_TEXT];
-    if (verify_names(judge->shown[0].x509, endpoint->references, endpoint->reference_count,
+    if (verify_names(verify_x509(&judge->shown[0]), endpoint->references, endpoint->reference_count,
                      endpoint->demand == DANE_DEMAND_DANE, &match, why) == BASE_OK) {
         memcpy(judge->verdict->identity, match.identity, sizeof match.identity);
         return true;
@@ -171,6 +173,12 @@ static bool try_anchor(struct verify_judge *judge, X509 *anchor, size_t record, 
     return good;
 }
 
+static bool try_shown(struct verify_judge *judge, size_t at, size_t record)
+{
+    X509 *anchor = verify_x509(&judge->shown[at]);
+    return anchor && try_anchor(judge, anchor, record, (unsigned)at);
+}
+
 static bool signed_by(struct verify_judge *judge, X509 *certificate, EVP_PKEY *key)
 {
     return judge->anchors++ < VERIFY_ANCHORS_MAX && X509_verify(certificate, key) == 1;
@@ -191,7 +199,7 @@ static bool try_whole(struct verify_judge *judge, size_t index)
     }
     EVP_PKEY *key = d2i_PUBKEY(NULL, &at, record->length);
     for (size_t i = 0; key && !good && i < judge->count; i++) {
-        X509 *shown = judge->shown[i].x509;
+        X509 *shown = verify_x509(&judge->shown[i]);
         good = shown && signed_by(judge, shown, key) &&
                try_anchor(judge, shown, index, (unsigned)i + 1);
     }
@@ -199,11 +207,33 @@ static bool try_whole(struct verify_judge *judge, size_t index)
     return good;
 }
 
+/* Says so when OpenSSL cannot read the leaf. */
+static bool leaf_reads(struct verify_judge *judge)
+{
+    if (verify_x509(&judge->shown[0]))
+        return true;
+    verify_object(judge, VERIFY_NOT_LED, "validation-failure",
+                  "the server's certificate cannot be read");
+    return false;
+}
+
+static bool any_usable(const struct verify_judge *judge, unsigned usage)
+{
+    const struct dane_endpoint *endpoint = judge->endpoint;
+    for (size_t i = 0; i < endpoint->tlsa_count; i++) {
+        if (verify_usable(&endpoint->tlsa[i], usage))
+            return true;
+    }
+    return false;
+}
+
 bool verify_by_anchors(struct verify_judge *judge)
 {
+    if (!any_usable(judge, DANE_TA) || !leaf_reads(judge))
+        return false;
     for (size_t i = 1; i < judge->count; i++) {
         size_t record = verify_match(judge, DANE_TA, &judge->shown[i]);
-        if (record != SIZE_MAX && try_anchor(judge, judge->shown[i].x509, record, (unsigned)i))
+        if (record != SIZE_MAX && try_shown(judge, i, record))
             return true;
     }
     for (size_t i = 0; i < judge->endpoint->tlsa_count; i++) {
@@ -239,29 +269,22 @@ static size_t match_authorities(struct verify_judge *judge, const struct chain *
 {
     size_t record = SIZE_MAX;
     for (int i = 1; record == SIZE_MAX && i < sk_X509_num(chain->certificates); i++) {
-        struct verify_shown authority = {.x509 = sk_X509_value(chain->certificates, i)};
+        struct verify_shown authority;
         unsigned char *der = NULL;
-        int length = i2d_X509(authority.x509, &der);
-        authority.der = der;
-        authority.length = length > 0 ? (size_t)length : 0;
-        if (length > 0)
+        int length = i2d_X509(sk_X509_value(chain->certificates, i), &der);
+        if (length > 0 && verify_show(&authority, der, (size_t)length))
             record = verify_match(judge, DANE_PKIX_TA, &authority);
         *depth = (unsigned)i;
         OPENSSL_free(der);
-        OPENSSL_free(authority.key);
     }
     return record;
 }
 
 bool verify_by_authorities_and_tlsa(struct verify_judge *judge)
 {
-    const struct dane_endpoint *endpoint = judge->endpoint;
-    bool authorities = false;
     unsigned depth = 0;
-    for (size_t i = 0; i < endpoint->tlsa_count; i++)
-        authorities |= verify_usable(&endpoint->tlsa[i], DANE_PKIX_TA);
     size_t record = verify_match(judge, DANE_PKIX_EE, &judge->shown[0]);
-    if (record == SIZE_MAX && !authorities)
+    if ((record == SIZE_MAX && !any_usable(judge, DANE_PKIX_TA)) || !leaf_reads(judge))
         return false;
     struct chain chain = system_chain(judge);
     if (!chain.certificates)
@@ -280,6 +303,8 @@ bool verify_by_authorities_and_tlsa(struct verify_judge *judge)
 
 bool verify_by_authorities(struct verify_judge *judge)
 {
+    if (!leaf_reads(judge))
+        return false;
     struct chain chain = system_chain(judge);
     if (!chain.certificates)
         return false;

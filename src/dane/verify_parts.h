@@ -13,11 +13,12 @@
 
 /* A certificate, or a bare key, that the peer shows. */
 struct verify_shown {
-    const uint8_t *der; /* of the certificate; NULL: a bare key */
+    const uint8_t *der; /* of the certificate; NULL: a bare key, or it cannot be read */
     size_t length;
-    X509 *x509;         /* NULL: a bare key, or it does not parse */
-    unsigned char *key; /* SubjectPublicKeyInfo, made when first wanted; OpenSSL's memory */
+    const uint8_t *key; /* SubjectPublicKeyInfo; NULL: it cannot be read */
     size_t key_length;
+    X509 *x509; /* made when first wanted; see verify_x509 */
+    bool tried;
 };
 
 /* How telling a reason for refusal is; of several the most telling one is given. */
@@ -46,8 +47,13 @@ void verify_object(struct verify_judge *judge, enum verify_weight weight, const 
                    const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* Authenticated; `record` is SIZE_MAX without TLSA. */
 void verify_accept(struct verify_judge *judge, size_t record, unsigned depth, const char *what);
+/* Finds the key; false: it is no certificate. */
+bool verify_show(struct verify_shown *shown, const uint8_t *der, size_t length);
+/* For OpenSSL. NULL: a bare key, or it cannot be read. */
+X509 *verify_x509(struct verify_shown *shown);
 /* The record of this usage that matches; SIZE_MAX: none. */
-size_t verify_match(struct verify_judge *judge, unsigned usage, struct verify_shown *shown);
+size_t verify_match(const struct verify_judge *judge, unsigned usage,
+                    const struct verify_shown *shown);
 static inline bool verify_usable(const struct dane_tlsa *record, unsigned usage)
 {
     return record->unusable == DANE_USABLE && record->usage == usage;

@@ -103,13 +103,13 @@ static struct test_certificate *cast(const char *name, size_t length)
     abort();
 }
 
-static void cast_begin(void)
+static inline void cast_begin(void)
 {
     const struct test_certificate *root = cast("root", 4);
     cast_ca_file = certificate_file(&root, 1);
 }
 
-static void cast_end(void)
+static inline void cast_end(void)
 {
     unlink(cast_ca_file);
     free(cast_ca_file);
@@ -133,7 +133,7 @@ static const char *cast_trim(const char *text, size_t *length)
 #define CAST_RDATA 2048
 
 /* One record of the list; its rdata. */
-static size_t cast_tlsa_rdata(const char *text, size_t length, uint8_t out[CAST_RDATA])
+static inline size_t cast_tlsa_rdata(const char *text, size_t length, uint8_t out[CAST_RDATA])
 {
     unsigned usage, selector, matching;
     char who[64], copy[128];
@@ -173,7 +173,7 @@ struct cast_shown {
     struct dane_peer peer;
 };
 
-static void cast_show(const char *text, struct cast_shown *out)
+static inline void cast_show(const char *text, struct cast_shown *out)
 {
     static const uint8_t junk[] = {0x30, 0x03, 0x02, 0x01, 0x00};
     *out = (struct cast_shown){.peer.tls = strcmp(text, "plain") != 0};
@@ -207,7 +207,7 @@ static void cast_show(const char *text, struct cast_shown *out)
 
 enum cast_opinion { CAST_YES, CAST_NO, CAST_CANNOT_SAY };
 
-static SSL *cast_server(SSL_CTX *context, const struct cast_shown *shown)
+static inline SSL *cast_server(SSL_CTX *context, const struct cast_shown *shown)
 {
     SSL_CTX_set_security_level(context, 0);
     CERTIFICATE_MUST(SSL_CTX_use_certificate(context, shown->made[0]->x509) == 1);
@@ -220,7 +220,7 @@ static SSL *cast_server(SSL_CTX *context, const struct cast_shown *shown)
 }
 
 /* The client's side: records and names of the endpoint. False: no record can be used. */
-static bool cast_client(SSL *ssl, const struct dane_endpoint *endpoint, unsigned usages)
+static inline bool cast_client(SSL *ssl, const struct dane_endpoint *endpoint, unsigned usages)
 {
     bool any = false;
     const char *base = endpoint->references[0].name;
@@ -245,15 +245,15 @@ static bool cast_client(SSL *ssl, const struct dane_endpoint *endpoint, unsigned
 }
 
 /* Levels: sessions may be made with any key, but chains are held to what ours are held to. */
-static int cast_verify(X509_STORE_CTX *context, void *argument)
+static inline int cast_verify(X509_STORE_CTX *context, void *argument)
 {
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(context), 2);
     return X509_verify_cert(context);
 }
 
-static enum cast_opinion cast_ask_openssl(const struct dane_endpoint *endpoint,
-                                          const struct cast_shown *shown, unsigned usages,
-                                          long *why)
+static inline enum cast_opinion cast_ask_openssl(const struct dane_endpoint *endpoint,
+                                                 const struct cast_shown *shown, unsigned usages,
+                                                 long *why)
 {
     for (size_t i = 0; i < shown->peer.count; i++) {
         if (!shown->made[i])

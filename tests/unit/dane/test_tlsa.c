@@ -1,5 +1,6 @@
 /* TLSA records: reading, judging together, making. */
 #include "base/error.h"
+#include "dane/der.h"
 #include "dane/tlsa.h"
 
 #include "certificates.h"
@@ -179,12 +180,48 @@ static void test_make(void **state)
     certificate_free(&made);
 }
 
+/* The key is found where OpenSSL finds it; whatever is cut or altered is read whole or not at all.
+ */
+static void test_outline(void **state)
+{
+    static const struct certificate_spec specs[] = {
+        {.subject = "a"},
+        {.subject = "a", .rsa_bits = 2048, .authority = true},
+        {.names = "DNS:a.example"},
+    };
+    for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
+        struct test_certificate made = certificate_make(&specs[i]);
+        const uint8_t *key;
+        size_t length;
+        assert_true(dane_der_certificate_key(made.der, made.length, &key, &length));
+        assert_int_equal(length, made.public_length);
+        assert_memory_equal(key, made.public_key, length);
+        assert_true(dane_der_is_key(key, length));
+        assert_false(dane_der_is_key(made.der, made.length));
+        assert_false(dane_der_certificate_key(key, length, &key, &length));
+        for (size_t cut = 0; cut < made.length; cut++)
+            assert_false(dane_der_certificate_key(made.der, cut, &key, &length));
+        uint8_t *altered = malloc(made.length + 1);
+        memcpy(altered, made.der, made.length);
+        altered[made.length] = 0;
+        assert_false(dane_der_certificate_key(altered, made.length + 1, &key, &length));
+        for (size_t at = 0; at < made.length; at++) {
+            altered[at] ^= 0xff;
+            if (dane_der_certificate_key(altered, made.length, &key, &length))
+                assert_true(key > altered && key + length < altered + made.length);
+            altered[at] ^= 0xff;
+        }
+        free(altered);
+        certificate_free(&made);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_read),       cmocka_unit_test(test_judge_fields),
         cmocka_unit_test(test_judge_full), cmocka_unit_test(test_agility),
-        cmocka_unit_test(test_make),
+        cmocka_unit_test(test_make),       cmocka_unit_test(test_outline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
