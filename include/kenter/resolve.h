@@ -155,6 +155,9 @@ struct kenter_resolver_options {
     unsigned alias_hops;           /* 12 */
     unsigned queries;              /* 64 */
     size_t packet_octets;          /* 512 KiB in all */
+    /* State file, made when it is not there: the anchor of the root (or, without one, the first) is
+     * followed as its zone changes it (RFC 5011). NULL: anchors stay as they are. */
+    const char *track;
 };
 static inline void kenter_resolver_options_init(struct kenter_resolver_options *options)
 {
@@ -171,6 +174,26 @@ KENTER_API int kenter_resolver_new(const struct kenter_resolver_options *options
 KENTER_API void kenter_resolver_free(struct kenter_resolver *resolver); /* NULL allowed */
 /* Forgets results and keys. */
 KENTER_API void kenter_resolver_clear(struct kenter_resolver *resolver);
+
+/* One key that is followed, with the option `track`. */
+struct kenter_tracked {
+    uint16_t tag;
+    uint8_t algorithm;
+    const char *state; /* "pending", "valid", "missing" (trusted, too), "revoked", "removed" */
+    int trusted;
+    int64_t since; /* of the state, seconds since the epoch */
+    int64_t due;   /* when a hold-down time ends; 0: none runs */
+};
+/* Asks for the keys if it is time, and waits; `found` (NULL: nobody) is told of every change and
+ * trouble since the last call. Resolvers ask by themselves, too: before a look-up that waits, and
+ * in kenter_resolver_process; this is for hearing of it, and for programs that seldom ask.
+ * KENTER_EINVAL: nothing is tracked. */
+KENTER_API int kenter_resolver_track(struct kenter_resolver *resolver,
+                                     kenter_finding_callback found, void *context);
+/* The keys as they are known now: returns their number, writes at most `most`. `next` (may be NULL)
+ * becomes the time of the next query. */
+KENTER_API size_t kenter_resolver_tracked(const struct kenter_resolver *resolver,
+                                          struct kenter_tracked *out, size_t most, int64_t *next);
 
 /* --- look-ups --- */
 

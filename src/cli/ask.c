@@ -3,7 +3,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "cli/report.h"
+#include "validate/tracker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -147,6 +149,7 @@ static int make_context(struct cli_ask *ask, struct resolve_options *options, in
     options->clock_context = ask;
     options->root_hints = cli_text(call, "root-hints");
     options->tls_ca = cli_text(call, "tls-ca");
+    options->track = cli_text(call, "track");
     /* Names are shown as they came, so their letters are not played with; what is spoofed does not
      * validate. */
     options->random_case = false;
@@ -186,7 +189,73 @@ int cli_ask_open(struct cli_ask *ask, bool record, int *error)
         .validate = ask->validate,
         .recording = ask->recording,
     };
-    return make_context(ask, &options, error);
+    code = make_context(ask, &options, error);
+    if (code == CLI_GOOD && options.track != NULL) {
+        resolve_track(ask->context);
+        resolve_track_findings(ask->context, &call->findings);
+        ask->validate.anchors = resolve_anchors(ask->context);
+    }
+    return code;
+}
+
+bool cli_ask_wants_state(const struct cli_ask *ask)
+{
+    return ask->name == NULL && cli_text(ask->call, "track") != NULL;
+}
+
+static void print_tracked(const struct validate_tracked *key)
+{
+    char since[BASE_TIME_TEXT], due[BASE_TIME_TEXT];
+    base_time_iso(key->since, since);
+    printf("%5u  algorithm %-3u %-8s since %s", validate_tracked_tag(key),
+           validate_tracked_algorithm(key), validate_tracked_state_name(key->state), since);
+    if (key->due != 0) {
+        base_time_iso(key->due, due);
+        printf(", until %s at least", due);
+    }
+    printf("\n");
+}
+
+static void write_tracked(struct base_buf *out, const struct validate_tracked *key)
+{
+    char time[BASE_TIME_TEXT];
+    base_time_iso(key->since, time);
+    base_buf_printf(out, "{\"tag\":%u,\"algorithm\":%u,\"state\":\"%s\",\"since\":\"%s\"",
+                    validate_tracked_tag(key), validate_tracked_algorithm(key),
+                    validate_tracked_state_name(key->state), time);
+    if (key->due != 0) {
+        base_time_iso(key->due, time);
+        base_buf_printf(out, ",\"due\":\"%s\"", time);
+    }
+    base_buf_text(out, "}");
+}
+
+int cli_ask_show_state(struct cli_ask *ask)
+{
+    struct cli_call *call = ask->call;
+    const struct validate_tracker *tracker = resolve_tracker(ask->context);
+    char zone[DNS_NAME_TEXT], next[BASE_TIME_TEXT];
+    dns_name_text(zone, tracker->zone);
+    base_time_iso(tracker->next, next);
+    if (call->json) {
+        base_buf_text(&call->members, ",\"tracked\":{\"zone\":");
+        base_json_text(&call->members, zone);
+        base_buf_printf(&call->members, ",\"next\":\"%s\",\"keys\":[", next);
+    } else if (!call->quiet) {
+        printf("trust anchor of %s, to be looked at again at %s\n", zone, next);
+    }
+    for (size_t i = 0; i < tracker->count; i++) {
+        if (call->json) {
+            base_buf_text(&call->members, i > 0 ? "," : "");
+            write_tracked(&call->members, &tracker->keys[i]);
+        } else if (!call->quiet) {
+            print_tracked(&tracker->keys[i]);
+        }
+    }
+    if (call->json)
+        base_buf_text(&call->members, "]}");
+    cli_summary_count(call, "keys", tracker->count);
+    return BASE_OK;
 }
 
 int cli_ask_context(struct cli_ask *ask, struct resolve_context **out)

@@ -53,6 +53,11 @@ extern const struct cli_operand cli_ask_operands[];
          .repeats = true,                                                                          \
          .help = "Take NAME and all below it as insecure until a time: example.com=now+1d. May "   \
                  "be given several times."},                                                       \
+        {.name = "track",                                                                          \
+         .kind = CLI_FILE,                                                                         \
+         .argument = "FILE",                                                                       \
+         .help = "Follow the anchor as its zone changes its keys (RFC 5011), with the state kept " \
+                 "in FILE, which is made when it is not there. Without NAME the state is shown."}, \
         {.name = "at",                                                                             \
          .kind = CLI_TIME,                                                                         \
          .argument = "TIME",                                                                       \
@@ -102,6 +107,11 @@ int cli_ask_replay(struct cli_ask *ask, const char *path, int *error);
 /* Asks it. BASE_ENOMEM; BASE_EINVAL: the type cannot be asked for (with a finding). */
 int cli_ask_lookup(struct cli_ask *ask, const struct validate_result **out);
 void cli_ask_close(struct cli_ask *ask);
+
+/* Was no name given, but a state to show? Then this asks for the zone's keys if it is time, and
+ * shows what is known of them. */
+bool cli_ask_wants_state(const struct cli_ask *ask);
+int cli_ask_show_state(struct cli_ask *ask);
 
 /* The exit code of a result. */
 int cli_ask_code(const struct validate_result *result);

@@ -86,13 +86,14 @@ static int run(struct cli_call *call)
     int code = cli_ask_parse(&ask, call);
     if (code != CLI_GOOD)
         return code;
-    if (ask.name == NULL)
+    bool state = cli_ask_wants_state(&ask);
+    if (ask.name == NULL && !state)
         return cli_usage_error(call->verb, "NAME is missing");
     const struct validate_result *result = NULL;
     code = cli_ask_open(&ask, false, &error);
     if (code == CLI_GOOD)
-        error = cli_ask_lookup(&ask, &result);
-    if (code == CLI_GOOD && error == BASE_OK)
+        error = state ? cli_ask_show_state(&ask) : cli_ask_lookup(&ask, &result);
+    if (code == CLI_GOOD && error == BASE_OK && !state)
         error = lookup(&ask, result);
     if (code != CLI_USAGE)
         code = cli_finish(call, error);

@@ -13,7 +13,7 @@
 /* Options that say how a case was recorded. */
 static const char *const recorded_options[] = {"server", "recursive", "root-hints", "tls-ca",
                                                "anchor", "negative",  "at",         "skew",
-                                               "legacy", "save",      NULL};
+                                               "legacy", "save",      "track",      NULL};
 
 static int check_use(struct cli_ask *ask)
 {
@@ -22,7 +22,9 @@ static int check_use(struct cli_ask *ask)
     if (cli_flag(call, "json") + cli_flag(call, "dot") + cli_flag(call, "svg") > 1)
         return cli_usage_error(call->verb, "only one of --json, --dot and --svg can be wanted");
     if (replay == NULL)
-        return ask->name == NULL ? cli_usage_error(call->verb, "NAME is missing") : CLI_GOOD;
+        return ask->name == NULL && !cli_ask_wants_state(ask)
+                   ? cli_usage_error(call->verb, "NAME is missing")
+                   : CLI_GOOD;
     if (call->operand_count > 0)
         return cli_usage_error(call->verb, "the question is that of the case, not \"%s\"",
                                call->operands[0]);
@@ -186,7 +188,8 @@ static int run(struct cli_call *call)
                           : cli_ask_open(&ask, cli_text(call, "save") != NULL, &error);
     const struct validate_result *result = NULL;
     if (code == CLI_GOOD)
-        error = trace(&ask, &result);
+        error = cli_ask_wants_state(&ask) && replay == NULL ? cli_ask_show_state(&ask)
+                                                            : trace(&ask, &result);
     if (code != CLI_USAGE)
         code = cli_finish(call, error);
     validate_result_unref(result);

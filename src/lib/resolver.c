@@ -5,6 +5,7 @@
 #include "dns/name.h"
 #include "dns/rdata.h"
 #include "resolve/resolve.h"
+#include "validate/tracker.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -189,6 +190,7 @@ static struct resolve_options translate(const struct kenter_resolver_options *gi
         .most_sockets = given->most_sockets,
         .random_case = given->random_case != 0,
         .signal_tags = given->signal_tags != 0,
+        .track = given->track,
     };
 }
 
@@ -268,6 +270,43 @@ void lib_resolver_wait(struct kenter_resolver *resolver)
     struct pollfd wait = {.fd = resolve_fd(resolver->context), .events = POLLIN};
     poll(&wait, 1, resolve_timeout_ms(resolver->context));
     resolve_process(resolver->context);
+}
+
+int kenter_resolver_track(struct kenter_resolver *resolver, kenter_finding_callback found,
+                          void *context)
+{
+    struct base_findings findings;
+    if (resolve_tracker(resolver->context) == NULL)
+        return KENTER_EINVAL;
+    base_findings_init(&findings, BASE_FINDINGS_PER_CODE);
+    resolve_track(resolver->context);
+    resolve_track_findings(resolver->context, &findings);
+    lib_give_findings(&findings, found, context);
+    base_findings_free(&findings);
+    return KENTER_OK;
+}
+
+size_t kenter_resolver_tracked(const struct kenter_resolver *resolver, struct kenter_tracked *out,
+                               size_t most, int64_t *next)
+{
+    const struct validate_tracker *tracker = resolve_tracker(resolver->context);
+    if (next != NULL)
+        *next = tracker != NULL ? tracker->next : 0;
+    if (tracker == NULL)
+        return 0;
+    for (size_t i = 0; i < tracker->count && i < most; i++) {
+        const struct validate_tracked *key = &tracker->keys[i];
+        out[i] = (struct kenter_tracked){
+            .tag = validate_tracked_tag(key),
+            .algorithm = validate_tracked_algorithm(key),
+            .state = validate_tracked_state_name(key->state),
+            .trusted =
+                key->state == VALIDATE_TRACKED_VALID || key->state == VALIDATE_TRACKED_MISSING,
+            .since = key->since,
+            .due = key->due,
+        };
+    }
+    return tracker->count;
 }
 
 /* --- look-ups --- */

@@ -32,6 +32,7 @@ static int fill_defaults(struct resolve_context *context, const struct resolve_o
     options->servers = NULL;
     options->server_count = 0;
     options->resolv_conf = NULL;
+    options->track = NULL;
     int error = copy_text(given->tls_ca, &context->tls_ca, &options->tls_ca);
     if (error == BASE_OK)
         error = copy_text(given->root_hints, &context->root_hints, &options->root_hints);
@@ -152,6 +153,8 @@ int resolve_context_new(const struct resolve_options *options, char why[RESOLVE_
         error = make_stores(context);
     if (error == BASE_OK)
         error = make_source(context, options, servers, count, why);
+    if (error == BASE_OK && options->track != NULL)
+        error = resolve_tracking_new(context, options->track, why, &context->tracking);
     free(servers);
     if (error != BASE_OK) {
         if (why[0] == '\0')
@@ -168,6 +171,7 @@ void resolve_context_free(struct resolve_context *context)
     if (context == NULL)
         return;
     resolve_lookups_free(context);
+    resolve_tracking_free(context->tracking);
     if (context->source.free != NULL)
         context->source.free(context->source.transport.context);
     resolve_servers_free(context->direct);
@@ -192,6 +196,11 @@ base_time resolve_now(const struct resolve_context *context)
 {
     const struct resolve_options *options = &context->options;
     return options->clock != NULL ? options->clock(options->clock_context) : base_clock_now();
+}
+
+const struct validate_anchors *resolve_anchors(const struct resolve_context *context)
+{
+    return context->options.validate.anchors;
 }
 
 struct validate_trust *resolve_trust(struct resolve_context *context)

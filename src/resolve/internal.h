@@ -124,7 +124,8 @@ struct resolve_job;
 
 struct resolve_ticket {
     struct resolve_context *context;
-    struct resolve_job *job; /* NULL: of resolve_ask */
+    struct resolve_job *job; /* NULL: of resolve_ask, or the context's own */
+    bool sourced;            /* the latter: goes where those of look-ups go, and is not recorded */
     struct resolve_ticket *next, *previous;
     resolve_asked *asked;
     void *asked_context;
@@ -181,6 +182,7 @@ struct resolve_context {
     struct resolve_servers *direct; /* for resolve_ask */
     struct resolve_cache *cache;    /* NULL: none */
     struct validate_trust *trust;
+    struct resolve_tracking *tracking; /* NULL: nothing is tracked */
     struct resolve_job *jobs[RESOLVE_BUCKETS];
     struct resolve_job *first_ready, **last_ready;
     struct resolve_ticket *asks; /* of resolve_ask */
@@ -196,6 +198,24 @@ struct resolve_context {
 void resolve_note(struct resolve_context *context, enum base_finding_code code, const char *server,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 void resolve_notes_clear(struct resolve_context *context);
+/* Asks where look-ups ask, but judges nothing; *ticket (NULL: not wanted) is gone when `done` was
+ * called, which may be at once. BASE_ENOMEM */
+int resolve_ask_source(struct resolve_context *context, const uint8_t *name, uint16_t type,
+                       resolve_asked *done, void *done_context, struct resolve_ticket **ticket);
+void resolve_ask_cancel(struct resolve_ticket *ticket);
+
+/* --- following the anchor (track.c) --- */
+
+struct resolve_tracking;
+/* From then on the context's anchors are the tracked ones. BASE_ENOMEM; BASE_EFORMAT, BASE_EIO with
+ * `why`. */
+int resolve_tracking_new(struct resolve_context *context, const char *path, char why[RESOLVE_WHY],
+                         struct resolve_tracking **out);
+void resolve_tracking_free(struct resolve_tracking *tracking); /* NULL allowed */
+/* Asks when it is time; true: the answer is waited for. NULL allowed. */
+bool resolve_track_due(struct resolve_tracking *tracking);
+bool resolve_track_asking(const struct resolve_tracking *tracking);
+
 void resolve_lookups_free(struct resolve_context *context);
 
 #endif

@@ -35,8 +35,9 @@ static struct resolve_ticket *ticket_new(struct resolve_context *context, struct
     if (server != NULL) {
         memcpy(ticket->server, server, size);
         ticket->query.server = ticket->server;
-        context->ask_count++;
     }
+    if (job == NULL)
+        context->ask_count++;
     struct resolve_ticket **list = list_of(ticket);
     ticket->next = *list;
     if (ticket->next != NULL)
@@ -63,7 +64,7 @@ static const struct resolve_transport *transport_of(const struct resolve_ticket 
 {
     static const struct resolve_transport none;
     const struct resolve_context *context = ticket->context;
-    if (ticket->job == NULL && context->options.from != RESOLVE_TRANSPORT)
+    if (ticket->job == NULL && !ticket->sourced && context->options.from != RESOLVE_TRANSPORT)
         return &none;
     return &context->source.transport;
 }
@@ -240,7 +241,7 @@ void resolve_reply(struct resolve_ticket *ticket, const struct validate_reply *r
 {
     struct resolve_context *context = ticket->context;
     struct resolve_job *job = ticket->job;
-    if (context->options.recording != NULL)
+    if (context->options.recording != NULL && !ticket->sourced)
         resolve_recording_packet(context->options.recording, ticket->query.server,
                                  ticket->query.name, ticket->query.type, reply);
     if (job == NULL) {
@@ -374,6 +375,7 @@ int resolve_start(struct resolve_context *context, const uint8_t *name, uint16_t
     struct resolve_job *job;
     if (request == NULL)
         return BASE_ENOMEM;
+    resolve_track_due(context->tracking);
     int error = job_for(context, name, type, &job);
     if (error != BASE_OK) {
         free(request);
@@ -462,6 +464,7 @@ int resolve_lookup(struct resolve_context *context, const uint8_t *name, uint16_
 {
     struct waiting waiting = {.done = false};
     struct resolve_request *request;
+    resolve_track(context); /* who blocks comes back seldom: anchors are to be of today */
     if (context->cache != NULL) {
         const struct validate_result *known =
             resolve_cache_get(context->cache, name, type, resolve_now(context));
@@ -494,6 +497,35 @@ int resolve_ask(struct resolve_context *context, const char *server, const uint8
     ticket->asked_context = done_context;
     send_ticket(ticket, name, type);
     return BASE_OK;
+}
+
+int resolve_ask_source(struct resolve_context *context, const uint8_t *name, uint16_t type,
+                       resolve_asked *done, void *done_context, struct resolve_ticket **out)
+{
+    struct resolve_ticket *ticket = ticket_new(context, NULL, NULL);
+    if (ticket == NULL)
+        return BASE_ENOMEM;
+    ticket->sourced = true;
+    ticket->asked = done;
+    ticket->asked_context = done_context;
+    if (out != NULL)
+        *out = ticket;
+    send_ticket(ticket, name, type);
+    return BASE_OK;
+}
+
+void resolve_ask_cancel(struct resolve_ticket *ticket)
+{
+    cancel_ticket(ticket);
+}
+
+void resolve_track(struct resolve_context *context)
+{
+    if (!resolve_track_due(context->tracking))
+        return;
+    work_off(context);
+    while (resolve_track_asking(context->tracking))
+        wait_once(context);
 }
 
 void resolve_wait(struct resolve_context *context)

@@ -67,8 +67,11 @@ struct resolve_options {
     unsigned tries;                   /* with each server; 0: 2 */
     unsigned most_lookups;            /* under way at once; 0: 1024 */
     unsigned most_sockets;            /* open at once; 0: 128 */
-    bool random_case; /* 0x20 in queries over UDP; an answer that breaks it is not taken */
-    bool signal_tags; /* queries for the keys of an anchor tell its key tags (RFC 8145) */
+    bool random_case;  /* 0x20 in queries over UDP; an answer that breaks it is not taken */
+    bool signal_tags;  /* queries for the keys of an anchor tell its key tags (RFC 8145) */
+    const char *track; /* state file: the anchor of the root (or, without one, the first) is
+                        * followed as its zone changes it (RFC 5011); made when it is not there.
+                        * NULL: anchors stay as they are */
     struct resolve_recording *recording; /* gets all packets; NULL: none */
 };
 
@@ -80,6 +83,16 @@ int resolve_context_new(const struct resolve_options *options, char why[RESOLVE_
 base_time resolve_now(const struct resolve_context *context);
 /* Cancels what is under way, without calls of `done`. Not from within a call of the context's. */
 void resolve_context_free(struct resolve_context *context);
+/* What is tracked (tracker.h): NULL without the option `track`. It changes while things are under
+ * way. Contexts ask by themselves when it is time: before a blocking look-up, or while the loop is
+ * processed. */
+const struct validate_tracker *resolve_tracker(const struct resolve_context *context);
+/* Asks if it is time, and waits (blocking). */
+void resolve_track(struct resolve_context *context);
+/* Moves what tracking has found since the last call (anchors.*) to the end of `into`. */
+void resolve_track_findings(struct resolve_context *context, struct base_findings *into);
+/* The anchors that look-ups lean on now; until something is tracked anew. */
+const struct validate_anchors *resolve_anchors(const struct resolve_context *context);
 /* Forgets results and keys: when anchors changed. */
 void resolve_clear(struct resolve_context *context);
 

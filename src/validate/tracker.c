@@ -25,10 +25,15 @@ static bool is_trusted(const struct validate_tracked *key)
     return key->state == VALIDATE_TRACKED_VALID || key->state == VALIDATE_TRACKED_MISSING;
 }
 
-static unsigned tag_of(const struct validate_tracked *key)
+uint16_t validate_tracked_tag(const struct validate_tracked *key)
 {
     return key->type == DNS_TYPE_DS ? base_load_u16(key->rdata)
                                     : crypto_key_tag(key->rdata, key->length);
+}
+
+uint8_t validate_tracked_algorithm(const struct validate_tracked *key)
+{
+    return key->type == DNS_TYPE_DS ? key->rdata[2] : key->rdata[3];
 }
 
 static void tell(const struct validate_tracker *tracker, struct base_findings *findings,
@@ -203,7 +208,7 @@ static int take_revocations(struct validate_tracker *tracker,
         if (error != BASE_OK)
             return error;
         tell(tracker, findings, ANCHORS_KEY_REVOKED, "the key with tag %u is revoked from now on",
-             tag_of(key));
+             validate_tracked_tag(key));
         enter(key, VALIDATE_TRACKED_REVOKED, now);
     }
     return BASE_OK;
@@ -270,11 +275,11 @@ static void meet(struct validate_tracker *tracker, struct validate_tracked *key,
 {
     if (key->state == VALIDATE_TRACKED_MISSING) {
         tell(tracker, findings, ANCHORS_KEY_BACK, "the key with tag %u is there again",
-             tag_of(key));
+             validate_tracked_tag(key));
         enter(key, VALIDATE_TRACKED_VALID, now);
     } else if (key->state == VALIDATE_TRACKED_PENDING && now >= key->due) {
         tell(tracker, findings, ANCHORS_KEY_TRUSTED, "the key with tag %u is trusted from now on",
-             tag_of(key));
+             validate_tracked_tag(key));
         enter(key, VALIDATE_TRACKED_VALID, now);
     }
 }
@@ -317,18 +322,19 @@ static void miss_keys(struct validate_tracker *tracker, const struct validate_tr
         struct validate_tracked *key = &tracker->keys[i];
         if (key->state == VALIDATE_TRACKED_REVOKED && now >= key->due) {
             tell(tracker, findings, ANCHORS_KEY_REMOVED, "the revoked key with tag %u is forgotten",
-                 tag_of(key));
+                 validate_tracked_tag(key));
             enter(key, VALIDATE_TRACKED_REMOVED, now);
         }
         if (is_in(tracker, key, set))
             continue;
         if (key->state == VALIDATE_TRACKED_PENDING) {
             tell(tracker, findings, ANCHORS_KEY_GONE,
-                 "the key with tag %u went away before it was trusted", tag_of(key));
+                 "the key with tag %u went away before it was trusted", validate_tracked_tag(key));
             drop(tracker, i);
         } else if (key->state == VALIDATE_TRACKED_VALID && key->type == DNS_TYPE_DNSKEY) {
             tell(tracker, findings, ANCHORS_KEY_MISSING,
-                 "the key with tag %u is not in the DNSKEY set any more", tag_of(key));
+                 "the key with tag %u is not in the DNSKEY set any more",
+                 validate_tracked_tag(key));
             enter(key, VALIDATE_TRACKED_MISSING, now);
         }
     }

@@ -3,14 +3,15 @@
  * seen, and now, make the next state out of the last one; findings tell of each change. The state
  * is kept in a text file, so that hold-down times survive restarts.
  *
- * The zone is asked when `next` has come; validate_tracker_see takes what came, and
- * validate_tracker_fail that nothing came. Whoever calls verifies the signatures; which keys are
- * trusted is judged here.
+ * The zone is asked when `next` has come; validate_tracker_reply takes what came, or
+ * validate_tracker_see a set whose signatures the caller has verified, and validate_tracker_fail
+ * that nothing came.
  */
 #ifndef VALIDATE_TRACKER_H
 #define VALIDATE_TRACKER_H
 
 #include "validate/anchors.h"
+#include "validate/lookup.h"
 #include "validate/result.h"
 
 #define VALIDATE_ADD_HOLD_DOWN    (30 * 86400) /* seconds; RFC 5011 section 2.4.1 */
@@ -34,6 +35,9 @@ struct validate_tracked {
     base_time since;      /* of the state */
     base_time due;        /* PENDING, REVOKED: when the hold-down time ends; else 0 */
 };
+
+uint16_t validate_tracked_tag(const struct validate_tracked *key);
+uint8_t validate_tracked_algorithm(const struct validate_tracked *key);
 
 struct validate_tracker {
     uint8_t zone[DNS_NAME_MAX];
@@ -64,6 +68,10 @@ struct validate_tracker_set {
  * have changed in part, and seeing the set again completes it. */
 int validate_tracker_see(struct validate_tracker *tracker, const struct validate_tracker_set *set,
                          base_time now, struct base_findings *findings);
+/* The same with what came for a query for the zone's DNSKEY set; verifies its signatures, within
+ * budgets. Also BASE_ENOENT: there was no set in it, which counts as no answer. */
+int validate_tracker_reply(struct validate_tracker *tracker, const struct validate_reply *reply,
+                           bool legacy, base_time now, struct base_findings *findings);
 /* No answer: sets when to try again (RFC 5011 section 2.3). */
 void validate_tracker_fail(struct validate_tracker *tracker, base_time now);
 
