@@ -136,10 +136,31 @@ static void take_unproved(struct lookup_step *step, const struct lookup_state *s
     settle_absence(step, &absence, &judged);
 }
 
-static void accept_absence(struct lookup_step *step, const struct lookup_state *up,
-                           const struct lookup_proof *proof, const struct absence *absence)
+/* The SOA is part of the denial (RFC 4035 section 3.2.3): its TTL says how long the absence may be
+ * remembered, so that one which comes must be authentic. False: it is not, and that was said. */
+static bool is_soa_good(struct lookup_step *step, const struct lookup_state *up)
 {
     struct validate_lookup *lookup = step->lookup;
+    struct validate_group *soa = validate_message_find(
+        &step->packet->message, DNS_SECTION_AUTHORITY, up->chain->name, DNS_TYPE_SOA);
+    const struct validate_checked *checked;
+    if (soa == NULL || soa->count == 0)
+        return true;
+    if (!lookup_ok(lookup,
+                   validate_rrset_check(&lookup->work, soa, &up->chain->keys, false, &checked)))
+        return false;
+    if (checked->good)
+        return true;
+    lookup_explain_set(lookup, step->packet, soa, checked, up->chain, up->node);
+    return false;
+}
+
+static void accept_absence(struct lookup_step *step, const struct lookup_state *up,
+                           const struct lookup_proof *proof, struct absence *absence)
+{
+    struct validate_lookup *lookup = step->lookup;
+    if (!is_soa_good(step, up))
+        absence->verdict = LOOKUP_BOGUS;
     struct lookup_judged judged = lookup_plain(absence->verdict);
     judged.chain = up->chain;
     judged.ttl = proof->ttl;
