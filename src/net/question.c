@@ -331,13 +331,19 @@ static void begin(struct net_question *question)
 static void time_is_over(struct net_timer *timer)
 {
     struct net_question *question = question_of_timer(timer);
-    if (question->failing)
+    if (question->failing) {
         net_question_end_badly(question, question->trouble, question->why);
+        return;
+    }
+    const char *way = question->stream == NULL ? "UDP" : question->way == NET_TLS ? "TLS" : "TCP";
+    if (question->odd > 0)
+        snprintf(question->why, sizeof(question->why),
+                 "no answer over %s in time; what came does not fit the question, as forged or "
+                 "broken answers do not",
+                 way);
     else
-        net_question_end_badly(question, NET_REPLY_SILENCE,
-                               question->stream == NULL   ? "no answer over UDP in time"
-                               : question->way == NET_TLS ? "no answer over TLS in time"
-                                                          : "no answer over TCP in time");
+        snprintf(question->why, sizeof(question->why), "no answer over %s in time", way);
+    net_question_end_badly(question, NET_REPLY_SILENCE, question->why);
 }
 
 static bool is_query(const struct net_question *question)

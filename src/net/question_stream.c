@@ -141,10 +141,15 @@ static void take_message(struct net_stream *stream, const uint8_t *message, size
         return;
     }
     enum net_question_match match = net_question_match(question, message, length);
-    if ((match != NET_MATCH && match != NET_MATCH_CASE) || message[2] & DNS_FLAG_TC >> 8) {
+    if (match != NET_MATCH && match != NET_MATCH_CASE) {
         stream->asker->counts.wrong_question++;
         net_question_end_badly(question, NET_REPLY_GARBAGE,
                                "what came over the connection does not answer the question");
+        return;
+    }
+    if (message[2] & DNS_FLAG_TC >> 8) {
+        net_question_end_badly(question, NET_REPLY_GARBAGE,
+                               "the answer over the connection is cut short, too");
         return;
     }
     stream->used = true;
