@@ -13,9 +13,11 @@ interface, so that it needs no ports of the machine and sees no other network; t
 
 Zones are signed by `kenter sign` from the leaves up, and delegated in their parents with glue and DS. A zone can be made
 wrong on the way: see World.zone."""
+import contextlib
 import os
 import pathlib
 import re
+import sqlite3
 import subprocess
 
 from peers_support import KENTER, KENTERD, PATIENCE, Server, program, wait
@@ -226,6 +228,43 @@ controls {{ }};
 {zones}""")
         self.launch_inside(program("named"), "-g", "-c", self.path / "named.conf", "-n", "1")
 
+    def start_pdns(self):
+        """PowerDNS with its bind backend, which wants to be told which zones are signed already."""
+        database = self.path / "dnssec.sqlite3"
+        zones = "".join(f'zone "{name}" {{ type master; file "{file}"; }};\n' for name, file in self.zones())
+        (self.path / "named.conf").write_text(f'options {{ directory "{self.path}"; }};\n{zones}')
+        (self.path / "pdns.conf").write_text(f"""
+launch=bind
+bind-config={self.path}/named.conf
+bind-dnssec-db={database}
+bind-check-interval=0
+local-address={self.address}
+local-port=53
+socket-dir={self.path}
+daemon=no
+guardian=no
+setuid=
+setgid=
+webserver=no
+cache-ttl=0
+query-cache-ttl=0
+zone-cache-refresh-interval=0
+{self.extra}
+""")
+        database.unlink(missing_ok=True)
+        self.world.must(program("pdnsutil"), f"--config-dir={self.path}", "create-bind-db", database)
+        insert = "insert into domainmetadata (domain, kind, content) values (?, ?, ?)"
+        with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+            for name, file in self.zones():
+                text = file.read_text()
+                plain = "." if name == "." else name.rstrip(".")
+                if "RRSIG" in text:
+                    connection.execute(insert, (plain, "PRESIGNED", "1"))
+                hashed = re.search(r"\sIN\s+NSEC3PARAM\s+(\d.*)$", text, re.M)
+                if hashed:
+                    connection.execute(insert, (plain, "NSEC3PARAM", hashed.group(1)))
+        self.launch_inside(program("pdns_server"), f"--config-dir={self.path}")
+
     def start_kenter(self):
         """kenterd serves the files as they are: `sign: false`."""
         settings = self.path / "kenter.yaml"
@@ -257,14 +296,15 @@ class Resolver(Server):
         """As an argument of trace and lookup."""
         return f"@{self.address}"
 
-    def start(self):
+    def start(self, wanted=True):
+        """wanted=False: not waited for until it answers."""
         hints = self.world.hints()
         anchor = self.world.anchor()
         if self.kind == "unbound":
             (self.path / "unbound.conf").write_text(f"""
 server:
     interface: {self.address}@53
-    access-control: 127.0.0.0/8 allow
+    access-control: 0.0.0.0/0 allow
     do-ip6: no
     directory: "{self.path}"
     chroot: ""
@@ -304,8 +344,9 @@ trust-anchors {{ {keys} }};
 """)
             self.launch(*self.world.inside.prefix, program("named"), "-4", "-g", "-c", self.path / "named.conf", "-n",
                         "1")
-        wait(lambda: self.alive() or "status: NOERROR" in self.world.dig(self.at, ".", "NS", "+cd"),
-             f"{self.name} answers", 2 * PATIENCE)
+        if wanted:
+            wait(lambda: self.alive() or "status: NOERROR" in self.world.dig(self.at, ".", "NS", "+cd"),
+                 f"{self.name} answers", 2 * PATIENCE)
         return self
 
 
@@ -332,7 +373,7 @@ class World:
                         print(f"--- log of {process.name}\n{process.text()[-3000:]}")
 
     def server(self, kind="nsd", name=None, address=None):
-        """A server of zones: "nsd", "knot", "bind" or "kenter"."""
+        """A server of zones: "nsd", "knot", "bind", "pdns" or "kenter"."""
         number = len(self.servers) + 1
         server = Authority(self, kind, name or f"ns{number}", address or f"127.0.1.{number}")
         self.inside.address(server.address)
@@ -366,12 +407,12 @@ class World:
         for server in self.servers:
             server.start()
 
-    def resolver(self, kind="unbound", validating=False, more="", address=None, stubs=None):
+    def resolver(self, kind="unbound", validating=False, more="", address=None, stubs=None, wanted=True):
         """`more`: settings; `stubs`, of Unbound: {zone: the one server that it is to ask}."""
         resolver = Resolver(self, kind, address or f"127.0.53.{len(self.resolvers) + 1}", validating, more, stubs)
         self.inside.address(resolver.address)
         self.resolvers.append(resolver)
-        return resolver.start()
+        return resolver.start(wanted)
 
     def unbound(self, **more):
         return self.resolver("unbound", **more)
