@@ -551,6 +551,10 @@ static void take_outcome(struct control_zone *zone, struct control_job *job)
         if (job->task.run == control_whole_run)
             zone->stale = false;
         note_published(zone, job);
+        /* All of it was asked for while a change was under way: its turn is now, not when
+         * signatures expire, since changes wait until then. */
+        if (zone->stale)
+            zone->due = control_now(control);
         zone->last_good = job->last_good;
         break;
     case CONTROL_REFUSED:
@@ -638,7 +642,7 @@ static void job_done(struct control_task *task)
     else if (!zone->busy &&
              (zone->changed || zone->fetched != NULL || (zone->changes != NULL && !zone->stale)))
         control_zone_urgent(zone);
-    else if (job->step && is_due(zone, control_now(zone->control)))
+    else if ((job->step || zone->stale) && is_due(zone, control_now(zone->control)))
         list_again(zone);
     control_job_free(job);
 }
