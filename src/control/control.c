@@ -463,8 +463,8 @@ static int open_registry(struct control *control)
     for (size_t i = 0; i < findings->count; i++)
         base_log_finding(control->log, base_clock_now(), &findings->items[i]);
     if (error != BASE_OK && findings->count == 0)
-        CONTROL_LOG(control, ERROR, "the registry %s cannot be opened: %s", path,
-                    base_strerror(error));
+        CONTROL_LOG(control, ERROR, "the registry registry.db in %s cannot be opened: %s",
+                    control->config->data, base_strerror(error));
     free(path);
     return error;
 }
