@@ -94,11 +94,15 @@ struct api_change {
     uint32_t serial;
 };
 
+/* A page for a browser, made of the replies to several operations (docs/openapi.yaml). */
+enum api_page { API_PAGE_NONE, API_PAGE_OVERVIEW, API_PAGE_ZONE };
+
 struct api_reply;
 
 /* Lives until the reply has been given. */
 struct api_request {
     enum api_operation operation;
+    enum api_page page; /* of which it is a part; the backend need not know */
     bool has_zone, has_after;
     bool with_signing;           /* also what signing has added: RRSIG, NSEC, … */
     enum api_state state;        /* ZONES: only these; API_STATE_ANY */
@@ -149,7 +153,7 @@ json_t *api_record(const uint8_t *owner, uint32_t ttl, uint16_t type, const uint
 
 struct api_options {
     int socket;  /* listening Unix socket, owned from then on */
-    int metrics; /* listening TCP socket that gives /metrics and /healthz only; -1: none */
+    int metrics; /* listening TCP socket that gives pages, /metrics, /healthz only; -1: none */
     struct api_backend backend;
     struct base_log log;
 };

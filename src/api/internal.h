@@ -11,8 +11,11 @@ enum api_stage {
     API_READING,  /* the request comes in */
     API_SERVING,  /* the backend is in its serve */
     API_WAITING,  /* the connection rests until the reply is given */
+    API_PARTLY,   /* a page has one of its parts: the backend is to be asked for the next */
     API_ANSWERED, /* the reply has been given */
 };
+
+#define API_PARTS_MAX 3 /* of a page */
 
 /* A request and its reply: an exchange. */
 struct api_reply {
@@ -31,6 +34,8 @@ struct api_reply {
     struct base_arena arena;
     struct base_findings findings;
     struct api_request request;
+    json_t *parts[API_PARTS_MAX]; /* owned */
+    size_t part_count;
     struct MHD_Response *response; /* NULL: the one for lack of memory */
     unsigned status;
 };
@@ -51,5 +56,11 @@ struct api {
     bool ending;
     struct MHD_Response *no_memory;
 };
+
+/* The connection goes on in this stage; one that rests is woken. */
+void api_go_on(struct api_reply *reply, enum api_stage stage);
+/* Ends the reply. `response` NULL: there was no memory for it. */
+void api_give(struct api_reply *reply, unsigned status, struct MHD_Response *response,
+              const char *content_type);
 
 #endif

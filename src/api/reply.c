@@ -1,5 +1,5 @@
 /* Replies: see api.h. Whatever way one is given, it ends in `give`. */
-#include "api/internal.h"
+#include "api/page.h"
 #include "base/error.h"
 
 #include <stdarg.h>
@@ -17,16 +17,10 @@ static void set_headers(struct MHD_Response *response, const char *content_type)
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 }
 
-/* Ends the reply. `response` NULL: there was no memory for it. */
-static void give(struct api_reply *reply, unsigned status, struct MHD_Response *response,
-                 const char *content_type)
+void api_go_on(struct api_reply *reply, enum api_stage stage)
 {
-    if (response != NULL)
-        set_headers(response, content_type);
-    reply->response = response;
-    reply->status = response != NULL ? status : 500;
     bool waited = reply->stage == API_WAITING;
-    reply->stage = API_ANSWERED;
+    reply->stage = stage;
     if (!waited)
         return;
     *reply->link = reply->next;
@@ -37,6 +31,16 @@ static void give(struct api_reply *reply, unsigned status, struct MHD_Response *
     eventfd_write(reply->api->wake, 1);
 }
 
+void api_give(struct api_reply *reply, unsigned status, struct MHD_Response *response,
+              const char *content_type)
+{
+    if (response != NULL)
+        set_headers(response, content_type);
+    reply->response = response;
+    reply->status = response != NULL ? status : 500;
+    api_go_on(reply, API_ANSWERED);
+}
+
 void api_reply_text(struct api_reply *reply, unsigned status, const char *content_type, char *text,
                     size_t length)
 {
@@ -45,11 +49,15 @@ void api_reply_text(struct api_reply *reply, unsigned status, const char *conten
         response = MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE);
     if (response == NULL)
         free(text);
-    give(reply, status, response, content_type);
+    api_give(reply, status, response, content_type);
 }
 
 void api_reply_json(struct api_reply *reply, unsigned status, json_t *body)
 {
+    if (reply->request.page != API_PAGE_NONE) {
+        api_page_take(reply, status, body);
+        return;
+    }
     struct base_buf text;
     base_buf_init(&text, SIZE_MAX / 2);
     char *json = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
@@ -61,7 +69,7 @@ void api_reply_json(struct api_reply *reply, unsigned status, json_t *body)
     }
     if (text.error != BASE_OK || text.length == 0) {
         base_buf_free(&text);
-        give(reply, 500, NULL, JSON_TYPE);
+        api_give(reply, 500, NULL, JSON_TYPE);
         return;
     }
     api_reply_text(reply, status, JSON_TYPE, (char *)text.data, text.length);
@@ -141,5 +149,5 @@ void api_reply_pieces(struct api_reply *reply, unsigned status, const char *cont
     } else if (done != NULL) {
         done(context);
     }
-    give(reply, status, response, content_type);
+    api_give(reply, status, response, content_type);
 }

@@ -23,23 +23,26 @@ struct route {
     enum api_operation operation;
     const struct api_member *body; /* NULL: none */
     bool metrics;                  /* also at that door */
+    enum api_page page;            /* what comes out; the operation is its first */
 };
 
 static const struct route routes[] = {
-    {"GET", {"v1", "status"}, API_STATUS, NULL, false},
-    {"GET", {"v1", "zones"}, API_ZONES, NULL, false},
-    {"POST", {"v1", "zones"}, API_ZONE_CREATE, api_create_members, false},
-    {"GET", {"v1", "zones", "*"}, API_ZONE, NULL, false},
-    {"DELETE", {"v1", "zones", "*"}, API_ZONE_DELETE, NULL, false},
-    {"GET", {"v1", "zones", "*", "why"}, API_WHY, NULL, false},
-    {"GET", {"v1", "zones", "*", "log"}, API_LOG, NULL, false},
-    {"GET", {"v1", "zones", "*", "records"}, API_RECORDS, NULL, false},
-    {"GET", {"v1", "zones", "*", "file"}, API_FILE, NULL, false},
-    {"POST", {"v1", "zones", "*", "changes"}, API_CHANGE, api_change_members, false},
-    {"POST", {"v1", "zones", "*", "reload"}, API_RELOAD, NULL, false},
-    {"POST", {"v1", "reload"}, API_RELOAD, NULL, false},
-    {"GET", {"metrics"}, API_METRICS, NULL, true},
-    {"GET", {"healthz"}, API_HEALTH, NULL, true},
+    {"GET", {"v1", "status"}, API_STATUS, NULL, false, API_PAGE_NONE},
+    {"GET", {"v1", "zones"}, API_ZONES, NULL, false, API_PAGE_NONE},
+    {"POST", {"v1", "zones"}, API_ZONE_CREATE, api_create_members, false, API_PAGE_NONE},
+    {"GET", {"v1", "zones", "*"}, API_ZONE, NULL, false, API_PAGE_NONE},
+    {"DELETE", {"v1", "zones", "*"}, API_ZONE_DELETE, NULL, false, API_PAGE_NONE},
+    {"GET", {"v1", "zones", "*", "why"}, API_WHY, NULL, false, API_PAGE_NONE},
+    {"GET", {"v1", "zones", "*", "log"}, API_LOG, NULL, false, API_PAGE_NONE},
+    {"GET", {"v1", "zones", "*", "records"}, API_RECORDS, NULL, false, API_PAGE_NONE},
+    {"GET", {"v1", "zones", "*", "file"}, API_FILE, NULL, false, API_PAGE_NONE},
+    {"POST", {"v1", "zones", "*", "changes"}, API_CHANGE, api_change_members, false, API_PAGE_NONE},
+    {"POST", {"v1", "zones", "*", "reload"}, API_RELOAD, NULL, false, API_PAGE_NONE},
+    {"POST", {"v1", "reload"}, API_RELOAD, NULL, false, API_PAGE_NONE},
+    {"GET", {"metrics"}, API_METRICS, NULL, true, API_PAGE_NONE},
+    {"GET", {"healthz"}, API_HEALTH, NULL, true, API_PAGE_NONE},
+    {"GET", {""}, API_STATUS, NULL, true, API_PAGE_OVERVIEW},
+    {"GET", {"zone"}, API_ZONE, NULL, true, API_PAGE_ZONE},
 };
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
@@ -48,6 +51,10 @@ static const char *const parameter_names[API_OPERATIONS][PARAMETERS_MAX] = {
     [API_LOG] = {"count"},
     [API_RECORDS] = {"name", "type", "signed"},
     [API_FILE] = {"signed"},
+};
+static const char *const page_parameter_names[][PARAMETERS_MAX] = {
+    [API_PAGE_OVERVIEW] = {"after", "limit", "state"},
+    [API_PAGE_ZONE] = {"zone", "count"},
 };
 
 /* --- a request that is being read --- */
@@ -122,7 +129,8 @@ static unsigned split_path(struct reading *reading)
     while (*at == '/') {
         at++;
         size_t length = strcspn(at, "/?#");
-        if (reading->segment_count == SEGMENTS_MAX || length == 0)
+        bool top = length == 0 && reading->segment_count == 0 && *at != '/';
+        if (reading->segment_count == SEGMENTS_MAX || (length == 0 && !top))
             return unknown_path(reading);
         const char *segment = decode(reading, at, length);
         if (segment == NULL)
@@ -174,6 +182,7 @@ static unsigned find_route(struct reading *reading, const char **allow)
         if (has_path(reading, &routes[i]) && strcmp(routes[i].method, method) == 0) {
             reading->route = &routes[i];
             reading->out->operation = routes[i].operation;
+            reading->out->page = routes[i].page;
             return 200;
         }
     }
@@ -215,7 +224,9 @@ static unsigned add_parameter(struct reading *reading, const char *text, size_t 
     if (name == NULL || value == NULL)
         return bad(reading, "the parameters of %.200s are not well encoded",
                    reading->input->target);
-    const char *const *names = parameter_names[reading->route->operation];
+    bool page = reading->route->page != API_PAGE_NONE;
+    const char *const *names = page ? page_parameter_names[reading->route->page]
+                                    : parameter_names[reading->route->operation];
     for (size_t i = 0; names[i] != NULL; i++) {
         if (strcmp(names[i], name) != 0)
             continue;
@@ -223,6 +234,8 @@ static unsigned add_parameter(struct reading *reading, const char *text, size_t 
             if (strcmp(reading->parameters[j].name, name) == 0)
                 return bad(reading, "the parameter %s is given twice", name);
         }
+        if (page && *value == '\0')
+            return 200; /* a field of a form that was left empty */
         reading->parameters[reading->parameter_count++] = (struct parameter){name, value};
         return 200;
     }
@@ -346,8 +359,20 @@ static unsigned read_records(struct reading *reading)
     return read_signed(reading);
 }
 
+static unsigned read_page_zone(struct reading *reading)
+{
+    const char *zone = parameter(reading, "zone");
+    if (zone == NULL)
+        return bad(reading, "the parameter %s is needed", "zone");
+    unsigned status = read_zone(reading, zone);
+    return status == 200 ? read_count(reading, "count", 20) : status;
+}
+
 static unsigned read_parameters(struct reading *reading)
 {
+    if (reading->route->page != API_PAGE_NONE)
+        return reading->route->page == API_PAGE_ZONE ? read_page_zone(reading)
+                                                     : read_zones(reading);
     switch (reading->route->operation) {
     case API_ZONES:
         return read_zones(reading);

@@ -1,5 +1,5 @@
 /* HTTP by libmicrohttpd, driven through one epoll descriptor: see api.h. */
-#include "api/internal.h"
+#include "api/page.h"
 #include "base/error.h"
 
 #include <errno.h>
@@ -76,6 +76,7 @@ static void end(void *context, struct MHD_Connection *connection, void **exchang
     if (reply == NULL)
         return;
     drop_body(reply);
+    api_page_free(reply);
     base_findings_free(&reply->findings);
     base_arena_free(&reply->arena);
     free(reply->target);
@@ -142,9 +143,23 @@ static enum MHD_Result rest(struct api_reply *reply)
     return MHD_YES;
 }
 
-static enum MHD_Result serve(struct api_reply *reply)
+/* Has the backend answer; one part after the other, for a page. */
+static enum MHD_Result ask_backend(struct api_reply *reply)
 {
     const struct api_backend *backend = &reply->api->options.backend;
+    do {
+        if (reply->api->ending) {
+            api_reply_error(reply, 503, API_BUSY, "kenterd is being stopped");
+            break;
+        }
+        reply->stage = API_SERVING;
+        backend->serve(backend->context, &reply->request);
+    } while (reply->stage == API_PARTLY);
+    return reply->stage == API_ANSWERED ? send_reply(reply, NULL) : rest(reply);
+}
+
+static enum MHD_Result serve(struct api_reply *reply)
+{
     const char *allow = NULL;
     if (reply->too_large)
         return refuse(reply, 413, API_TOO_LARGE, "the body is too large", API_BODY_MAX);
@@ -166,13 +181,7 @@ static enum MHD_Result serve(struct api_reply *reply)
         api_reply_findings(reply, status, &reply->findings);
         return send_reply(reply, allow);
     }
-    if (reply->api->ending) {
-        api_reply_error(reply, 503, API_BUSY, "kenterd is being stopped");
-        return send_reply(reply, NULL);
-    }
-    reply->stage = API_SERVING;
-    backend->serve(backend->context, &reply->request);
-    return reply->stage == API_ANSWERED ? send_reply(reply, NULL) : rest(reply);
+    return ask_backend(reply);
 }
 
 /* Called when the head is there, for each part of the body, at its end, and after a rest. */
@@ -190,6 +199,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     reply->method = method;
     if (reply->stage == API_ANSWERED)
         return send_reply(reply, NULL);
+    if (reply->stage == API_PARTLY)
+        return ask_backend(reply);
     if (!reply->begun)
         return take_head(reply);
     if (*length > 0) {

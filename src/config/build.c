@@ -10,6 +10,7 @@
 
 #define HISTORY_BYTES    (8 << 20)
 #define HISTORY_VERSIONS 100
+#define METRICS_PORT     9353
 
 void config_policy_default(struct config_policy *policy, const char *name)
 {
@@ -82,6 +83,19 @@ int config_add_listen(struct config *config, const char *address)
         return BASE_ENOMEM;
     all[config->listen_count++] = listen;
     config->listen = all;
+    return BASE_OK;
+}
+
+int config_set_metrics(struct config *config, const char *address)
+{
+    union net_address parsed;
+    if (net_address_parse(address, METRICS_PORT, &parsed) != BASE_OK)
+        return BASE_EFORMAT;
+    union net_address *metrics = base_arena_alloc(&config->arena, sizeof(*metrics));
+    if (metrics == NULL)
+        return BASE_ENOMEM;
+    *metrics = parsed;
+    config->metrics = metrics;
     return BASE_OK;
 }
 

@@ -131,7 +131,7 @@ struct config {
     unsigned socket_mode;     /* 0660 */
     const char *socket_group; /* NULL: that of the process */
     const union net_address
-        *metrics; /* /metrics and /healthz by plain HTTP too; NULL: the socket only */
+        *metrics; /* pages, /metrics and /healthz by plain HTTP too; NULL: the socket only */
     const char *export_directory; /* signed zone files, kept current; NULL: none */
     const struct dns_tsig_key *keys;
     const struct config_secret *secrets; /* by the same index */
@@ -169,6 +169,8 @@ void config_free(struct config *config);
  */
 /* "192.0.2.1", "[::1]:5300", "127.0.0.1@5300": UDP and TCP, port 53 unless it says another. */
 int config_add_listen(struct config *config, const char *address);
+/* "127.0.0.1@9353"; port 9353 unless it says another. */
+int config_set_metrics(struct config *config, const char *address);
 /* A directory of zone files, with `standard` as its template. */
 int config_add_directory(struct config *config, const char *path);
 /* "192.0.2.0/24", "2001:db8::1": may transfer all zones. */

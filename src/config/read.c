@@ -558,23 +558,17 @@ static bool read_group(struct config_reading *reading, const struct base_yaml *n
     return config_text_or_none(reading, node, &((struct config *)target)->socket_group);
 }
 
-#define METRICS_PORT 9353
-
 static bool read_metrics(struct config_reading *reading, const struct base_yaml *node, void *target)
 {
     struct config *config = target;
-    union net_address address;
     config->metrics = NULL;
     if (config_is_none(node))
         return true;
-    if (node->kind != BASE_YAML_SCALAR ||
-        net_address_parse(node->text, METRICS_PORT, &address) != BASE_OK)
-        return false;
-    union net_address *metrics = config_alloc(reading, sizeof(*metrics));
-    if (metrics != NULL)
-        *metrics = address;
-    config->metrics = metrics;
-    return true;
+    int error =
+        node->kind == BASE_YAML_SCALAR ? config_set_metrics(config, node->text) : BASE_EFORMAT;
+    if (error == BASE_ENOMEM)
+        reading->out_of_memory = true;
+    return error != BASE_EFORMAT;
 }
 
 static const struct config_setting api_settings[] = {

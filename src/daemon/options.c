@@ -29,6 +29,9 @@ static const char help[] =
     "                       only this machine)\n"
     "  --export DIR         also write the signed zones there, NAME.zone, each as a whole\n"
     "  --policy FILE        signing policy (default: built in, see docs/policy.md)\n"
+    "  --metrics ADDRESS    status page, /metrics and /healthz there by plain HTTP, for a browser "
+    "and\n"
+    "                       for Prometheus; port 9353 if none is given (default: nowhere)\n"
     "  --socket PATH        of the API, which kenter talks to (default: DATA/kenter.sock)\n"
     "  --threads N          workers, of signing and of answering each (default: one per CPU)\n"
     "  --once               sign what is due now into DATA/signed, then end; 1 when a zone was\n"
@@ -54,6 +57,7 @@ enum option_code {
     LISTEN,
     TRANSFER,
     POLICY,
+    METRICS,
     SOCKET,
     EXPORT,
     THREADS,
@@ -74,6 +78,7 @@ static const struct option table[] = {
     {"listen", required_argument, NULL, LISTEN},
     {"allow-transfer", required_argument, NULL, TRANSFER},
     {"policy", required_argument, NULL, POLICY},
+    {"metrics", required_argument, NULL, METRICS},
     {"socket", required_argument, NULL, SOCKET},
     {"export", required_argument, NULL, EXPORT},
     {"threads", required_argument, NULL, THREADS},
@@ -157,6 +162,9 @@ static int take(struct daemon_options *options, int code)
     case POLICY:
         options->policy = optarg;
         return 0;
+    case METRICS:
+        options->metrics = optarg;
+        return 0;
     case SOCKET:
         options->socket = optarg;
         return 0;
@@ -200,8 +208,9 @@ static int check(const struct daemon_options *options)
     if (!from_file && options->zones == NULL && options->backup == NULL)
         return usage_error("--zones is missing: the directory with the zone files (or --config)",
                            NULL);
-    if (from_file && (options->zones != NULL || options->policy != NULL ||
-                      options->listen_count > 0 || options->transfer_count > 0))
+    if (from_file &&
+        (options->zones != NULL || options->policy != NULL || options->metrics != NULL ||
+         options->listen_count > 0 || options->transfer_count > 0))
         return usage_error("with --config, zones, policies, addresses and networks stand in that "
                            "file",
                            options->config);
@@ -245,6 +254,14 @@ static int add_listen(struct config *config, const char *text)
     return error;
 }
 
+static int set_metrics(struct config *config, const char *text)
+{
+    int error = config_set_metrics(config, text);
+    if (error != BASE_OK)
+        usage_error("--metrics needs an address such as 127.0.0.1@9353, not", text);
+    return error;
+}
+
 static int add_transfer(struct config *config, const char *text)
 {
     int error = config_allow_transfer(config, text);
@@ -267,6 +284,8 @@ static int from_options(const struct daemon_options *options, struct base_findin
     int error = BASE_OK;
     if (options->policy != NULL)
         error = config_set_policy(config, options->policy, findings);
+    if (error == BASE_OK && options->metrics != NULL)
+        error = set_metrics(config, options->metrics);
     for (size_t i = 0; error == BASE_OK && i < options->transfer_count; i++)
         error = add_transfer(config, options->transfer[i]);
     for (size_t i = 0; error == BASE_OK && i < options->listen_count; i++)

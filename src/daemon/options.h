@@ -7,11 +7,12 @@
 #include "config/config.h"
 
 struct daemon_options {
-    const char *config; /* file; NULL: from the options below */
-    const char *zones;  /* directory of zone files */
-    const char *data;   /* directory; NULL: as configured, or var */
-    const char *policy; /* file */
-    const char *socket; /* of the API */
+    const char *config;  /* file; NULL: from the options below */
+    const char *zones;   /* directory of zone files */
+    const char *data;    /* directory; NULL: as configured, or var */
+    const char *policy;  /* file */
+    const char *metrics; /* address of pages and metrics; NULL: none */
+    const char *socket;  /* of the API */
     const char *export_directory;
     const char *role; /* hidden: which process this is; NULL: the supervisor */
     const char *const *listen;

@@ -109,6 +109,9 @@ def described(operation, reply):
         jsonschema.validate(reply.json, plain(response["content"][reply.type]["schema"]))
 
 
-def target(path, zone="example.com.", **parameters):
+def target(path, zone=None, **parameters):
+    """The zone stands in the path where that has a place for it, and is a parameter otherwise."""
+    if zone is not None and "{zone}" not in path:
+        parameters["zone"] = zone
     query = urllib.parse.urlencode(parameters)
-    return path.replace("{zone}", urllib.parse.quote(zone, safe="")) + ("?" + query if query else "")
+    return path.replace("{zone}", urllib.parse.quote(zone or "example.com.", safe="")) + ("?" + query if query else "")

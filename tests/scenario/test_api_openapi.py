@@ -49,6 +49,12 @@ GOOD = {
                ({"zone": "example.com"}, None, 409)],
     "metrics": [({}, None, 200)],
     "health": [({}, None, 200)],
+    "page_overview": [({}, None, 200), ({"limit": 2, "state": "ok", "after": "a.test"}, None, 200),
+                      ({"limit": "", "state": "", "after": ""}, None, 200)],
+    "page_zone": [({"zone": zone}, None, 200)
+                  for zone in ("example.com.", "EXAMPLE.com", "broken.test", "new.test",
+                               "0/25.2.0.192.in-addr.arpa.")]
+                 + [({"zone": "none.test"}, None, 404), ({}, None, 400)],
 }
 
 
@@ -108,7 +114,7 @@ def test_replies(api):
 
 
 def test_head(api):
-    for name in ("status", "zone", "file", "metrics"):
+    for name in ("status", "zone", "file", "metrics", "page_overview"):
         reply = ask(api, "HEAD", target(ALL[name][0]))
         assert reply.status == 200 and reply.data == b""
 
@@ -124,7 +130,7 @@ def test_other_methods(api):
 
 def test_other_paths(api):
     known = {target(path) for path in SPEC["paths"]}
-    other = {"/", "/v1", "/v1/", "/v2/status", "/index.html", "//", "/metrics/x", "/v1/zones/",
+    other = {"/zone/", "/v1", "/v1/", "/v2/status", "/index.html", "//", "/metrics/x", "/v1/zones/",
              "/v1/zones//why", "/v1/zones/example.com/none", "/v1/zones/example.com/why/more",
              "/v1/zones/example.com%2fwhy", "/V1/status", "*", "status"}
     other |= {path + "/" for path in known} | {path + "x" for path in known if "example" not in path}
@@ -144,7 +150,9 @@ def test_parameters(api):
             reply = ask(api, method, target(path, nothing=1))
             assert reply.status == 400, reply.data
             continue
-        needed = {"name": "@"} if operation["operationId"] == "records" else {}
+        page = operation["operationId"].startswith("page_")
+        needed = {"records": {"name": "@"}, "page_zone": {"zone": "example.com"}}.get(
+            operation["operationId"], {})
         for parameter in parameters_of(operation):
             name, schema = parameter["name"], plain(parameter["schema"])
             wrong = ["" if schema["type"] != "string" or "enum" in schema else "a..b"]
@@ -154,17 +162,24 @@ def test_parameters(api):
                 wrong += ["yes", "TRUE", "1"]
             if "enum" in schema:
                 wrong += ["none", schema["enum"][0].upper()]
+            if parameter.get("allowEmptyValue") and not parameter.get("required"):
+                wrong.remove("") if "" in wrong else None
+                assert ask(api, method, target(path, **{**needed, name: ""})).status == 200
             for value in wrong:
                 reply = ask(api, method, target(path, **{**needed, name: value}))
-                assert reply.status == 400 and reply.codes == ["api.request-bad"], (name, value)
-            if "default" in schema:
+                assert reply.status == 400, (name, value)
+                if page:
+                    assert b"error, api.request-bad" in reply.data, (name, value)
+                else:
+                    assert reply.codes == ["api.request-bad"], (name, value)
+            if "default" in schema and not page:  # a page says how long ago it all was
                 value = str(schema["default"]).lower()
                 assert ask(api, method, target(path, **{**needed, name: value})).data == ask(
                     api, method, target(path, **needed)).data
             twice = target(path, **needed) + f"{'&' if needed else '?'}{name}=1&{name}=1"
             assert ask(api, method, twice).status == 400
         reply = ask(api, method, target(path, **{**needed, "nothing": 1}))
-        assert reply.status == 400 and "nothing" in reply.json["findings"][0]["message"]
+        assert reply.status == 400 and b"nothing" in reply.data
     reply = ask(api, "GET", "/v1/zones?limt=3")
     assert 'did you mean "limit"' in reply.json["findings"][0]["message"]
     assert ask(api, "GET", "/v1/zones/example.com/records").status == 400
@@ -293,9 +308,13 @@ def test_metrics_door(tmp_path):
     with serving(tmp_path / "socket", "--metrics", port):
         assert b"kenter_zones" in ask(port, "GET", "/metrics").data
         assert ask(port, "GET", "/healthz").json["healthy"] is True
-        for path in SPEC["paths"].keys() - {"/metrics", "/healthz"}:
+        assert ask(port, "GET", "/").type == "text/html"
+        assert ask(port, "GET", "/zone?zone=example.com").status == 200
+        for path in SPEC["paths"].keys() - {"/metrics", "/healthz", "/", "/zone"}:
             for method in METHODS:
                 assert ask(port, method, target(path)).status == 404
+        for method in set(METHODS) - {"GET"}:
+            assert ask(port, method, "/").status == 405
 
 
 def test_clients_that_go_away(tmp_path):

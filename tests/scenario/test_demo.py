@@ -23,7 +23,8 @@ def free_port():
 
 
 def demo(path, *more):
-    return [ROOT / "tools/demo", KENTER.parent, "--port", str(free_port()), "--data", path, *more]
+    return [ROOT / "tools/demo", KENTER.parent, "--port", str(free_port()), "--page-port", str(free_port()),
+            "--data", path, *more]
 
 
 def test_scripted(tmp_path):
@@ -63,6 +64,7 @@ def test_a_port_that_is_taken(tmp_path):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         result = subprocess.run(
-            [ROOT / "tools/demo", KENTER.parent, "--port", str(taken.getsockname()[1]), "--data", tmp_path, "--check"],
+            [ROOT / "tools/demo", KENTER.parent, "--port", str(taken.getsockname()[1]), "--page-port", str(free_port()),
+             "--data", tmp_path, "--check"],
             capture_output=True, text=True, timeout=60)
     assert result.returncode == 3 and "127.0.0.1@" in result.stderr, result.stderr

@@ -5,8 +5,9 @@
  *   example.com.   of edits, published    file.test.   of a file    primary.test.   of primaries
  *   broken.test.   of a file, with a problem            new.test.   of edits, nothing published
  *
- * usage: apiserve [--zones N] [--later MILLISECONDS] [--metrics PORT] SOCKET
- * --zones: so many more, zNNNNNN.test. Changes and reloads are answered after --later.
+ * usage: apiserve [--zones N] [--later MILLISECONDS] [--metrics PORT] [--hostile yes] SOCKET
+ * --zones: so many more, zNNNNNN.test. Changes and reloads are answered after --later. --hostile: a
+ * zone whose name and problem are made of markup and of characters that steer.
  * Prints "ready" and serves until standard input ends.
  */
 #include "api/api.h"
@@ -274,7 +275,8 @@ static void problem_of(const struct fake *zone, struct base_findings *findings)
     base_findings_init(findings, 10);
     struct base_place place = {.file = zone->detail, .line = 7, .column = 3};
     if (zone->state == API_STATE_PROBLEM)
-        base_findings_add(findings, GATE_REFUSED, &place, "the seventh line is as a test wants it");
+        base_findings_add(findings, GATE_REFUSED, &place,
+                          "the seventh line of %s is as a test wants it", zone->detail);
 }
 
 static void reply_why(const struct fake *zone, const struct api_request *request)
@@ -629,7 +631,11 @@ static int listen_tcp(const char *port)
     return fd;
 }
 
-static void make_zones(struct server *server, int more)
+/* What must not become more than text, wherever it is shown. */
+#define HOSTILE_ZONE "<script>alert\\(1\\)</script>&'\\\".\\007%41+b.test."
+#define HOSTILE_TEXT "/etc/<img src=x onerror='alert(1)'>&amp;\"\x1b[31m\xe2\x80\xae"
+
+static void make_zones(struct server *server, int more, bool hostile)
 {
     fill(make_named(server, "example.com.", API_SOURCE_EDITS, API_STATE_OK, NULL));
     fill(make_named(server, "file.test.", API_SOURCE_FILE, API_STATE_OK, "/etc/zones/file.zone"));
@@ -638,6 +644,8 @@ static void make_zones(struct server *server, int more)
                     "/etc/zones/broken.zone"));
     make_named(server, "new.test.", API_SOURCE_EDITS, API_STATE_NEW, NULL);
     fill(make_named(server, "0/25.2.0.192.in-addr.arpa.", API_SOURCE_EDITS, API_STATE_OK, NULL));
+    if (hostile)
+        make_named(server, HOSTILE_ZONE, API_SOURCE_FILE, API_STATE_PROBLEM, HOSTILE_TEXT);
     for (int i = 0; i < more; i++) {
         char name[64];
         snprintf(name, sizeof(name), "z%06d.test.", i);
@@ -669,6 +677,7 @@ int main(int argc, char **argv)
                                   .backend = {.serve = serve, .context = &server},
                                   .log = {.least = BASE_LOG_DEBUG, .fd = STDERR_FILENO}};
     int at = 1, zones = 0;
+    bool hostile = false;
     for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
         if (strcmp(argv[at], "--zones") == 0)
             zones = atoi(argv[at + 1]);
@@ -676,10 +685,12 @@ int main(int argc, char **argv)
             server.delay = (unsigned)atoi(argv[at + 1]);
         else if (strcmp(argv[at], "--metrics") == 0)
             options.metrics = listen_tcp(argv[at + 1]);
+        else if (strcmp(argv[at], "--hostile") == 0)
+            hostile = strcmp(argv[at + 1], "yes") == 0;
     }
     if (at + 1 != argc)
         die("usage: apiserve [--zones N] [--later MILLISECONDS] [--metrics PORT] SOCKET");
-    make_zones(&server, zones);
+    make_zones(&server, zones, hostile);
     options.socket = listen_unix(argv[at]);
     struct api *api;
     if (api_new(&options, &api) != BASE_OK)

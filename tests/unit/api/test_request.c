@@ -72,6 +72,9 @@ static void test_paths(void **state)
         {"HEAD", "/v1/status", API_STATUS},
         {"GET", "/v1/zones", API_ZONES},
         {"GET", "/v1/zones?", API_ZONES},
+        {"GET", "/", API_STATUS},
+        {"GET", "/?state=ok&after=&limit=", API_STATUS},
+        {"HEAD", "/zone?zone=a&count=3", API_ZONE},
         {"GET", "/v1/zones/a", API_ZONE},
         {"DELETE", "/v1/zones/a", API_ZONE_DELETE},
         {"GET", "/v1/zones/a/why", API_WHY},
@@ -90,7 +93,7 @@ static void test_paths(void **state)
         done(&result);
     }
     static const char *const absent[] = {"",
-                                         "/",
+                                         "//",
                                          "v1/status",
                                          "/v1",
                                          "/v1/status/",
@@ -115,6 +118,10 @@ static void test_metrics_door(void **state)
 {
     struct result result = at_door(API_DOOR_METRICS, "GET", "/metrics", NULL);
     assert_int_equal(result.status, 200);
+    done(&result);
+    result = at_door(API_DOOR_METRICS, "GET", "/", NULL);
+    assert_int_equal(result.status, 200);
+    assert_int_equal(result.request.page, API_PAGE_OVERVIEW);
     done(&result);
     result = at_door(API_DOOR_METRICS, "GET", "/v1/status", NULL);
     assert_int_equal(result.status, 404);
