@@ -251,3 +251,26 @@ int cli_visit_code(enum cli_visit_grade grade)
     }
     return CLI_FINDINGS;
 }
+
+bool cli_contact_matches(const struct cli_contact *contact, const struct dane_tlsa *record,
+                         const char *host, base_time now, const char *ca_file)
+{
+    const struct dane_attempt *attempt = &contact->attempt;
+    struct dane_reference reference = {DANE_REFERENCE_DNS, host};
+    struct dane_endpoint endpoint = *contact->endpoint;
+    endpoint.demand = DANE_DEMAND_DANE;
+    endpoint.delegation = DANE_DELEGATION_SECURE;
+    endpoint.tlsa = record;
+    endpoint.tlsa_count = 1;
+    if (endpoint.reference_count == 0) {
+        endpoint.references = &reference;
+        endpoint.reference_count = 1;
+    }
+    struct dane_peer peer = {.chain = attempt->chain, .count = attempt->chain_count, .tls = true};
+    struct dane_verify_options options = {.now = now, .ca_file = ca_file};
+    struct dane_verdict verdict;
+    if (attempt->chain_count == 0 || record->unusable != DANE_USABLE)
+        return false;
+    dane_verify(&endpoint, &peer, &options, &verdict);
+    return verdict.result == DANE_AUTHENTICATED;
+}

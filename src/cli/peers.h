@@ -80,6 +80,10 @@ void cli_visit_json(const struct cli_visit *visit, struct base_buf *out);
 /* Each becomes a finding of the call. */
 void cli_visit_findings(const struct cli_visit *visit, struct cli_call *call);
 
+/* Would this TLSA record (judged) alone let a client in that is after `host`? */
+bool cli_contact_matches(const struct cli_contact *contact, const struct dane_tlsa *record,
+                         const char *host, base_time now, const char *ca_file);
+
 /* "2026-11-21T23:59:59Z" in quotes, or null for 0. */
 void cli_json_time(struct base_buf *out, base_time time);
 

@@ -90,22 +90,8 @@ static int try_record(struct check *check, size_t index, const struct cli_contac
 {
     struct cli_call *call = check->ask.call;
     const struct dane_attempt *attempt = &contact->attempt;
-    struct dane_reference reference = {DANE_REFERENCE_DNS, check->host};
-    struct dane_endpoint endpoint = *contact->endpoint;
-    endpoint.demand = DANE_DEMAND_DANE;
-    endpoint.delegation = DANE_DELEGATION_SECURE;
-    endpoint.tlsa = &check->records[index];
-    endpoint.tlsa_count = 1;
-    endpoint.base = check->host;
-    endpoint.references = &reference;
-    endpoint.reference_count = 1;
-    struct dane_peer peer = {.chain = attempt->chain, .count = attempt->chain_count, .tls = true};
-    struct dane_verify_options options = {.now = check->ask.now, .ca_file = cli_text(call, "ca")};
-    struct dane_verdict verdict;
-    if (attempt->chain_count == 0 || check->records[index].unusable != DANE_USABLE)
-        return BASE_OK;
-    dane_verify(&endpoint, &peer, &options, &verdict);
-    if (verdict.result != DANE_AUTHENTICATED)
+    if (!cli_contact_matches(contact, &check->records[index], check->host, check->ask.now,
+                             cli_text(call, "ca")))
         return BASE_OK;
     const char *before = check->matched[index];
     check->matched[index] = base_arena_printf(&call->arena, "%s%s%s", before == NULL ? "" : before,

@@ -1,10 +1,10 @@
-"""Servers that follow a script: mail, IMAP, POP3, ManageSieve, XMPP and bare TLS, right and wrong. Run inside the network
+"""Servers that follow a script: mail, IMAP, POP3, ManageSieve, XMPP bare TLS and documents over HTTPS, right and wrong. Run inside the network
 of a world:
 
     scripted.py SETTINGS
 
-SETTINGS is JSON, a list of {address, port, speaks, does, certificate, key}. `speaks`: smtp, imap, pop3, sieve, xmpp, tls.
-`does`: "" (all is right), or what goes wrong: silent, silent-later, silent-tls, drop, drop-later, garbage, flood, no-tls,
+SETTINGS is JSON, a list of {address, port, speaks, does, certificate, key}. `speaks`: smtp, imap, pop3, sieve, xmpp, tls, https.
+`does`: of https the document; otherwise "" (all is right), or what goes wrong: silent, silent-later, silent-tls, drop, drop-later, garbage, flood, no-tls,
 refuse, inject, plain-after, old-tls, stop. "ready" goes to standard output when all of them listen."""
 import json
 import pathlib
@@ -45,10 +45,18 @@ class Server:
                 elif self.does == "flood":
                     while True:
                         connection.sendall(b"2" * 65536)
+                elif self.speaks == "https":
+                    self.document(connection)
                 elif self.does != "drop":
                     self.talk(connection)
         except OSError:
             pass
+
+    def document(self, connection):
+        with self.context.wrap_socket(connection, server_side=True) as secret:
+            secret.recv(4096)
+            secret.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(self.does)}\r\n"
+                           f"Connection: close\r\n\r\n{self.does}".encode())
 
     def talk(self, connection):
         if self.speaks != "tls" and not getattr(self, self.speaks)(connection):
