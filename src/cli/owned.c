@@ -86,8 +86,7 @@ static int print(struct cli_call *call, const struct validate_records *set, cli_
     return error;
 }
 
-static int give(struct cli_call *call, const struct validate_result *result,
-                cli_owned_write *write)
+static int give(struct cli_call *call, const struct validate_result *result, cli_owned_write *write)
 {
     char owner[DNS_NAME_TEXT], type[DNS_TYPE_TEXT];
     bool there = result->kind == VALIDATE_ANSWER_DATA && result->answer_count > 0;

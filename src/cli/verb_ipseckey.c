@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TYPE_IPSECKEY 45 /* RFC 4025 */
+
 enum gateway { GATEWAY_NONE, GATEWAY_IPV4, GATEWAY_IPV6, GATEWAY_NAME };
 
 /* The gateway's field; false after a message. */
@@ -65,7 +67,7 @@ static int make(struct cli_call *call, struct cli_made *made, const uint8_t *own
         memcpy(rdata, head, head_length);
         rdata[2] = algorithm;
         memcpy(rdata + head_length, key, key_length);
-        error = cli_made_add(made, owner, DNS_TYPE_IPSECKEY, rdata, head_length + key_length);
+        error = cli_made_add(made, owner, TYPE_IPSECKEY, rdata, head_length + key_length);
     }
     free(key);
     return rdata == NULL ? BASE_ENOMEM : error;
@@ -96,7 +98,7 @@ static int run_make(struct cli_call *call)
 
 static int run_get(struct cli_call *call)
 {
-    return cli_owned_get(call, cli_owned_host(call, call->operands[0]), DNS_TYPE_IPSECKEY, NULL);
+    return cli_owned_get(call, cli_owned_host(call, call->operands[0]), TYPE_IPSECKEY, NULL);
 }
 
 const struct cli_verb cli_verb_ipseckey = {
@@ -140,10 +142,10 @@ const struct cli_verb cli_verb_ipseckey_get = {
     .summary = "look up the IPSECKEY records of a host; nothing is printed that is not secure",
     .description = "Looks up the records, validates them, and prints them only when they are "
                    "secure.",
-    .operands = (const struct cli_operand[]){{.name = "HOST",
-                                              .kind = CLI_TEXT,
-                                              .help = "The host, or its address."},
-                                             {.name = NULL}},
+    .operands =
+        (const struct cli_operand[]){
+            {.name = "HOST", .kind = CLI_TEXT, .help = "The host, or its address."},
+            {.name = NULL}},
     .options = (const struct cli_option[]){CLI_OPTIONS_ASK, {.name = NULL}},
     .examples = (const struct cli_example[]){{"kenter ipseckey get 192.0.2.38", "By address."},
                                              {NULL, NULL}},

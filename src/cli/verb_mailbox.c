@@ -87,9 +87,9 @@ static int make_record(struct cli_call *call, struct cli_made *made, const uint8
     uint8_t selector = (uint8_t)cli_count(call, "selector", DANE_CERTIFICATE);
     uint8_t matching = (uint8_t)cli_count(call, "mtype", DANE_FULL);
     bool authority = usage == DANE_PKIX_TA || usage == DANE_TA;
-    const struct dane_der *from = material->count == 0
-                                      ? &material->key
-                                      : &material->certificates[authority ? material->count - 1 : 0];
+    const struct dane_der *from =
+        material->count == 0 ? &material->key
+                             : &material->certificates[authority ? material->count - 1 : 0];
     uint8_t *data = NULL;
     size_t length = 0;
     if (material->count == 0 && selector == DANE_CERTIFICATE)
@@ -196,11 +196,11 @@ const struct cli_verb cli_verb_openpgpkey_make = {
     .summary = "write the OPENPGPKEY record of a mailbox from a public key",
     .description = "Writes the record as a line of a zone file. The key is one that gpg --export "
                    "writes, armored or not; anything else, and above all a secret key, is refused.",
-    .operands = (const struct cli_operand[]){MAILBOX,
-                                             {.name = "FILE",
-                                              .kind = CLI_FILE,
-                                              .help = "The public key; \"-\" is standard input."},
-                                             {.name = NULL}},
+    .operands =
+        (const struct cli_operand[]){
+            MAILBOX,
+            {.name = "FILE", .kind = CLI_FILE, .help = "The public key; \"-\" is standard input."},
+            {.name = NULL}},
     .options = (const struct cli_option[]){TTL_OPTION, {.name = NULL}},
     .examples =
         (const struct cli_example[]){
@@ -217,8 +217,7 @@ const struct cli_verb cli_verb_openpgpkey_get = {
     .description = "Looks up the record, validates it, and prints it, or with --output writes the "
                    "key, only when it is secure.",
     .operands = (const struct cli_operand[]){MAILBOX, {.name = NULL}},
-    .options =
-        (const struct cli_option[]){CLI_OPTIONS_OWNED, CLI_OPTIONS_ASK, {.name = NULL}},
+    .options = (const struct cli_option[]){CLI_OPTIONS_OWNED, CLI_OPTIONS_ASK, {.name = NULL}},
     .examples =
         (const struct cli_example[]){
             {"kenter openpgpkey get -o - hugh@example.com | gpg --import", "Into the key ring."},
@@ -247,21 +246,20 @@ const struct cli_verb cli_verb_smimea_make = {
                                               "input."},
                                      {.name = NULL}},
     .options =
-        (const struct cli_option[]){
-            {.name = "usage",
-             .kind = CLI_COUNT,
-             .argument = "N",
-             .help = "As of kenter tlsa make; the default is 3."},
-            {.name = "selector",
-             .kind = CLI_COUNT,
-             .argument = "N",
-             .help = "0, the default: the certificate; 1: its public key."},
-            {.name = "mtype",
-             .kind = CLI_COUNT,
-             .argument = "N",
-             .help = "0, the default: in full; 1: SHA-256; 2: SHA-512."},
-            TTL_OPTION,
-            {.name = NULL}},
+        (const struct cli_option[]){{.name = "usage",
+                                     .kind = CLI_COUNT,
+                                     .argument = "N",
+                                     .help = "As of kenter tlsa make; the default is 3."},
+                                    {.name = "selector",
+                                     .kind = CLI_COUNT,
+                                     .argument = "N",
+                                     .help = "0, the default: the certificate; 1: its public key."},
+                                    {.name = "mtype",
+                                     .kind = CLI_COUNT,
+                                     .argument = "N",
+                                     .help = "0, the default: in full; 1: SHA-256; 2: SHA-512."},
+                                    TTL_OPTION,
+                                    {.name = NULL}},
     .examples = (const struct cli_example[]){{"kenter smimea make hugh@example.com hugh.pem",
                                               "The whole certificate."},
                                              {NULL, NULL}},
@@ -274,11 +272,10 @@ const struct cli_verb cli_verb_smimea_get = {
     .description = "Looks up the records, validates them, and prints them, or with --output writes "
                    "the certificates, only when they are secure.",
     .operands = (const struct cli_operand[]){MAILBOX, {.name = NULL}},
-    .options =
-        (const struct cli_option[]){CLI_OPTIONS_OWNED, CLI_OPTIONS_ASK, {.name = NULL}},
-    .examples = (const struct cli_example[]){{"kenter smimea get -o hugh.pem hugh@example.com",
-                                              "Into a file."},
-                                             {NULL, NULL}},
+    .options = (const struct cli_option[]){CLI_OPTIONS_OWNED, CLI_OPTIONS_ASK, {.name = NULL}},
+    .examples =
+        (const struct cli_example[]){
+            {"kenter smimea get -o hugh.pem hugh@example.com", "Into a file."}, {NULL, NULL}},
     .exits = cli_owned_exits,
     .run = run_smime_get,
 };

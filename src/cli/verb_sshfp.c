@@ -26,9 +26,11 @@ static int make_line(struct cli_made *made, const uint8_t *owner, const char *pa
         return error;
     ++*keys;
     if (cli_flag(call, "sha1"))
-        error = cli_made_add(made, owner, DNS_TYPE_SSHFP, rdata, dane_ssh_key_sshfp(&key, 1, rdata));
+        error =
+            cli_made_add(made, owner, DNS_TYPE_SSHFP, rdata, dane_ssh_key_sshfp(&key, 1, rdata));
     if (error == BASE_OK)
-        error = cli_made_add(made, owner, DNS_TYPE_SSHFP, rdata, dane_ssh_key_sshfp(&key, 2, rdata));
+        error =
+            cli_made_add(made, owner, DNS_TYPE_SSHFP, rdata, dane_ssh_key_sshfp(&key, 2, rdata));
     free(key.blob);
     return error;
 }
@@ -106,10 +108,9 @@ const struct cli_verb cli_verb_sshfp_get = {
     .summary = "look up the SSHFP records of a server; nothing is printed that is not secure",
     .description = "Looks up the records, validates them, and prints them only when they are "
                    "secure.",
-    .operands = (const struct cli_operand[]){{.name = "HOST",
-                                              .kind = CLI_TEXT,
-                                              .help = "The name of the server."},
-                                             {.name = NULL}},
+    .operands =
+        (const struct cli_operand[]){
+            {.name = "HOST", .kind = CLI_TEXT, .help = "The name of the server."}, {.name = NULL}},
     .options = (const struct cli_option[]){CLI_OPTIONS_ASK, {.name = NULL}},
     .examples = (const struct cli_example[]){{"kenter sshfp get server.example.net", "By name."},
                                              {NULL, NULL}},

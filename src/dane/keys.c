@@ -128,8 +128,7 @@ int dane_ssh_key_read(const char *line, struct dane_ssh_key *out, char why[200])
     return BASE_EFORMAT;
 }
 
-size_t dane_ssh_key_sshfp(const struct dane_ssh_key *key, uint8_t type,
-                          uint8_t out[DANE_SSHFP_MAX])
+size_t dane_ssh_key_sshfp(const struct dane_ssh_key *key, uint8_t type, uint8_t out[DANE_SSHFP_MAX])
 {
     out[0] = key->algorithm;
     out[1] = type;
@@ -240,8 +239,8 @@ static bool names_mailbox(const struct packet *packet, const char *mailbox)
     return false;
 }
 
-static int check_packets(const uint8_t *data, size_t length, const char *mailbox,
-                         bool *has_mailbox, char why[200])
+static int check_packets(const uint8_t *data, size_t length, const char *mailbox, bool *has_mailbox,
+                         char why[200])
 {
     enum { SECRET = 5, PUBLIC = 6, SECRET_SUB = 7, USER_ID = 13 };
     size_t at = 0, keys = 0, users = 0;
@@ -277,9 +276,8 @@ int dane_openpgp_read(const uint8_t *file, size_t length, const char *mailbox, u
     uint8_t *data = NULL;
     size_t data_length = length;
     /* The file ends with a NUL that does not count (base_file_read); so text is a string. */
-    const char *armor = memchr(file, '\0', length) == NULL
-                            ? strstr((const char *)file, armor_begin)
-                            : NULL;
+    const char *armor =
+        memchr(file, '\0', length) == NULL ? strstr((const char *)file, armor_begin) : NULL;
     int status = BASE_OK;
     if (armor == NULL && length >= 11 && memcmp(file, "-----BEGIN ", 11) == 0) {
         snprintf(why, 200, "it is armored, but not as a public key of OpenPGP");

@@ -10,7 +10,7 @@
 /* The name of a mailbox: SHA-256 of its local part, cut to 28 octets, below `label` ("_openpgpkey",
  * "_smimecert") of its domain. Letters of the local part count as they are (RFC 7929 section 3).
  * BASE_EFORMAT: no address of mail; BASE_ERANGE: the name is too long. */
-#define DANE_MAILBOX_MAX 340
+#define DANE_MAILBOX_MAX 512
 int dane_mailbox_name(const char *address, const char *label, char out[DANE_MAILBOX_MAX]);
 
 /* One line of OpenSSH: "ssh-ed25519 AAAA… comment", with or without hosts before it. */
