@@ -49,7 +49,6 @@ struct cli_visit {
     const struct dane_plan_result *result;
     struct cli_contact *contacts;
     size_t contact_count;
-    char posh[200]; /* what POSH says, when it was asked; "" */
 };
 
 /* Takes "example.org", "example.org:25", "[192.0.2.1]:25". BASE_EFORMAT. */

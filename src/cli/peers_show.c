@@ -137,11 +137,6 @@ void cli_visit_text(const struct cli_visit *visit, bool color, struct base_buf *
     if (result->sts_mode != NULL)
         base_buf_printf(out, "  MTA-STS policy %s, mode %s\n",
                         result->sts_id == NULL ? "-" : result->sts_id, result->sts_mode);
-    if (visit->posh[0] != '\0') {
-        base_buf_text(out, "  POSH: ");
-        put_safely(out, visit->posh);
-        base_buf_u8(out, '\n');
-    }
 }
 
 /* --- JSON --- */
@@ -273,7 +268,6 @@ void cli_visit_json(const struct cli_visit *visit, struct base_buf *out)
     } else {
         base_buf_text(out, ",\"sts\":null");
     }
-    member(out, "posh", visit->posh[0] != '\0' ? visit->posh : NULL);
     base_buf_text(out, ",\"endpoints\":[");
     for (size_t i = 0, at = 0; result != NULL && i < result->count; i++) {
         base_buf_text(out, i > 0 ? "," : "");
