@@ -183,6 +183,7 @@ def stage(tmp_path_factory):
         world.zone("peer.net.", [two], f"x2 A {X2}\n_5269._tcp.x2 TLSA {x2.tlsa()}")
         world.zone("bad.net.", [two], f"b A {X1}\n_5269._tcp.b TLSA {x1.tlsa()}\n{srv} b", edit=corrupt)
         world.zone("home.net.", [two], f"{srv} x2.peer.net.")
+        world.zone("short.net.", [two], f"$TTL 6\n{srv} x1.host.net.")
         world.zone("wrong.net.", [two], f"{srv} y1.host.net.")
         world.zone("posh.net.", [two], f"{srv} z1.host.net.\n@ A {WEB}", signed=False)
         world.zone("nobody.net.", [two], f"{srv} z1.host.net.", signed=False)
@@ -203,7 +204,8 @@ def stage(tmp_path_factory):
         site = Server(path, "site")
         (path / "site.py").write_text(POSH)
         site.launch(*world.inside.prefix, "/usr/bin/python3", path / "site.py", document, web.file, web.key_file, WEB)
-        a = Prosody(world, "a", X1, [*customers, "wrong.net", "posh.net", "nobody.net", "bad.net"], x1, socket_path)
+        a = Prosody(world, "a", X1, [*customers, "wrong.net", "posh.net", "nobody.net", "bad.net", "short.net"], x1,
+                    socket_path)
         b = Prosody(world, "b", X2, ["home.net"], x2, socket_path)
         stage = type("Stage", (), dict(world=world, a=a, b=b, x1=x1, x2=x2, stranger=stranger, socket=socket_path,
                                        service=service, customers=customers, path=path))
@@ -333,6 +335,18 @@ def test_a_strangers_stream(stage):
     done = stage.world.must("/usr/bin/python3", script, stage.stranger.file, stage.stranger.key_file, "c1.net", code=None)
     assert "valid" not in done.stdout
     assert "c1.net is not proved (no)" in stage.b.text()
+
+
+def test_a_proof_that_ends(stage):
+    """It is asked for again when it ends; when the domain has moved away meanwhile, the stream ends, too."""
+    assert stage.b.ping("home.net", "short.net") == "PONG"
+    stage.b.wait_log("short.net is proved again by dane")
+    zone = stage.world.zones["short.net."]
+    zone.text = zone.text.replace("x1.host", "y1.host")
+    zone.build()
+    zone.servers[0].restart()
+    stage.b.wait_log("outgoing may no longer speak for short.net")
+    assert "LOST" in stage.b.ping("home.net", "short.net")
 
 
 def test_without_the_service(stage):
