@@ -17,6 +17,7 @@ fail() {
 
 for file in usr/bin/kenter usr/sbin/kenterd etc/kenter/kenter.yaml etc/kenter/zones \
     lib/systemd/system/kenterd.service lib/systemd/system/kenterd.socket \
+    lib/systemd/system/kenter-policy.service lib/systemd/system/kenter-policy.socket \
     usr/lib/sysusers.d/kenter.conf usr/lib/tmpfiles.d/kenter.conf \
     usr/share/man/man1/kenter.1.gz usr/share/man/man1/kenter-sign.1.gz \
     usr/share/man/man5/kenter.yaml.5.gz usr/share/man/man8/kenterd.8.gz \

@@ -238,18 +238,12 @@ void policy_questions_step(struct policy_server *server)
 static int make_plan(struct policy_question *question)
 {
     const struct dane_postfix_key *key = &question->key;
-    char literal[DANE_DOMAIN_MAX + 2];
     struct dane_plan_options options = {.no_sts = question->server->options.no_sts};
-    const char *domain = key->domain;
     if (key->hop != DANE_POSTFIX_DOMAIN) {
         options.port = key->port;
         options.no_sts = true;
     }
-    if (key->hop == DANE_POSTFIX_LITERAL) {
-        snprintf(literal, sizeof literal, "[%s]", key->domain);
-        domain = literal;
-    }
-    return dane_plan_new(DANE_SMTP, domain, &options, resolve_now(question->server->context),
+    return dane_plan_new(DANE_SMTP, key->domain, &options, resolve_now(question->server->context),
                          &question->plan);
 }
 
@@ -299,6 +293,8 @@ static bool answer_at_once(struct policy_server *server, struct policy_connectio
     } else if (key->hop == DANE_POSTFIX_DOMAIN_PORT) {
         /* Through MX at another port: MTA-STS is about port 25, and Postfix does DANE. */
         reply(server, connection, DANE_SOCKETMAP_OK, "dane");
+    } else if (key->hop == DANE_POSTFIX_LITERAL) {
+        reply(server, connection, DANE_SOCKETMAP_OK, "may"); /* an address has no TLSA */
     } else if (policy_cache_get(server->cache, text, base_clock_monotonic(), &cached)) {
         server->counts.hits++;
         base_buf_append(&connection->output, cached.reply, cached.length);

@@ -34,7 +34,7 @@ ns.sub A 192.0.2.53
 """
 BAD = GOOD + "www CNAME mail\nbroken A 192.0.2.300\n"
 
-VERBS = ["check", "sign", "verify", "diff", "format", "trace", "lookup", "key new", "key list", "key show", "key set",
+VERBS = ["check", "sign", "verify", "diff", "format", "trace", "lookup", "policy", "tlsrpt", "key new", "key list", "key show", "key set",
          "key ds", "key import", "key export", "zones", "status", "why", "log", "reload", "get", "set",
          "add", "delete", "create", "remove", "export", "top", "explain", "help", "man", "completion", "version"]
 
