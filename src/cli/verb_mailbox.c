@@ -204,9 +204,8 @@ const struct cli_verb cli_verb_openpgpkey_make = {
     .options = (const struct cli_option[]){TTL_OPTION, {.name = NULL}},
     .examples =
         (const struct cli_example[]){
-            {"gpg --export --export-options export-minimal hugh@example.com | kenter openpgpkey "
-             "make hugh@example.com -",
-             "From the key ring."},
+            {"kenter openpgpkey make hugh@example.com hugh.asc",
+             "From a file that gpg --armor --export --export-options export-minimal wrote."},
             {NULL, NULL}},
     .run = run_openpgp_make,
 };

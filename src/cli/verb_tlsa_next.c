@@ -541,9 +541,9 @@ const struct cli_verb cli_verb_tlsa_next = {
     .options = OPTIONS,
     .examples =
         (const struct cli_example[]){
-            {"kenter tlsa next --cert next.pem --host mx.example.net --zone example.net --state "
-             "mx.json --publish",
-             "Publish the record of the next certificate by kenterd."},
+            {"kenter tlsa next --cert new.pem --host mx.example.net --zone example.net --state "
+             "mx.json",
+             "Publish nothing, and tell what is to be published and when it is safe."},
             {NULL, NULL}},
     .run = run,
 };
@@ -556,8 +556,8 @@ const struct cli_verb cli_verb_tlsa_gate = {
     .options = OPTIONS,
     .examples =
         (const struct cli_example[]){
-            {"kenter tlsa gate --cert fullchain.pem --host mx.example.net --zone example.net "
-             "--state mx.json --wait 1d",
+            {"kenter tlsa gate --cert c.pem --host mx.example.net --zone example.net "
+             "--state s --wait 1d",
              "Block until it is safe, for a day at most."},
             {NULL, NULL}},
     .run = run,

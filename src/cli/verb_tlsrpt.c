@@ -281,12 +281,12 @@ const struct cli_verb cli_verb_tlsrpt = {
              .help = "Who reports."},
             {.name = "contact",
              .kind = CLI_TEXT,
-             .argument = "ADDRESS",
+             .argument = "MAIL",
              .required = true,
              .help = "Whom to ask about it."},
             {.name = "submitter",
              .kind = CLI_TEXT,
-             .argument = "DOMAIN",
+             .argument = "NAME",
              .required = true,
              .help = "The domain that reports, for names of files and reports."},
             {.name = "day",
@@ -304,8 +304,8 @@ const struct cli_verb cli_verb_tlsrpt = {
             {.name = NULL}},
     .examples =
         (const struct cli_example[]){
-            {"kenter tlsrpt --sessions sessions.jsonl --organization 'Example Inc.' --contact "
-             "postmaster@example.net --submitter example.net --output reports",
+            {"kenter tlsrpt --sessions s.jsonl --organization Org --contact tls@example.net "
+             "--submitter example.net",
              "Yesterday's reports."},
             {NULL, NULL}},
     .run = run,
