@@ -304,8 +304,8 @@ const struct cli_verb cli_verb_tlsrpt = {
             {.name = NULL}},
     .examples =
         (const struct cli_example[]){
-            {"kenter tlsrpt --sessions s.jsonl --organization Org --contact tls@example.net "
-             "--submitter example.net",
+            {"kenter tlsrpt --sessions FILE --organization Org --contact me@a.example "
+             "--submitter a.example",
              "Yesterday's reports."},
             {NULL, NULL}},
     .run = run,
