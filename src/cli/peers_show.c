@@ -323,6 +323,7 @@ static void contact_findings(const struct cli_contact *contact, struct cli_call 
 {
     const struct dane_verdict *verdict = &contact->attempt.verdict;
     const char *address = contact->attempt.address;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as many as counted */
     switch (verdict->result) {
     case DANE_AUTHENTICATED:
         if (contact->endpoint->delegation != DANE_DELEGATION_SECURE && verdict->by_dane)

@@ -183,9 +183,11 @@ static bool handshake(struct link *link, SSL *ssl)
         if (status == 1)
             return true;
         int error = SSL_get_error(ssl, status);
-        short events = error == SSL_ERROR_WANT_READ    ? POLLIN
-                       : error == SSL_ERROR_WANT_WRITE ? POLLOUT
-                                                       : 0;
+        short events = 0;
+        if (error == SSL_ERROR_WANT_READ)
+            events = POLLIN;
+        else if (error == SSL_ERROR_WANT_WRITE)
+            events = POLLOUT;
         if (events && wait_for(link, events))
             continue;
         const char *why = ERR_reason_error_string(ERR_peek_error());

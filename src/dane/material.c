@@ -225,7 +225,7 @@ static void add_name(char out[DANE_NAMES_TEXT], const ASN1_IA5STRING *name)
     size_t length = (size_t)ASN1_STRING_length(name);
     if (at + length + 8 > DANE_NAMES_TEXT) {
         if (at + 6 < DANE_NAMES_TEXT && strcmp(out + (at > 3 ? at - 3 : 0), "...") != 0)
-            strcat(out, ", ...");
+            memcpy(out + at, ", ...", sizeof(", ..."));
         return;
     }
     if (at > 0) {

@@ -396,6 +396,7 @@ void policy_server_free(struct policy_server *server)
         return;
     policy_questions_end(server);
     while (server->connections)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): unlinked before */
         connection_close(server, server->connections);
     policy_fetches_end(server);
     dane_fetcher_free(server->fetcher);

@@ -75,9 +75,11 @@ static int read_anchors(struct kenter_anchors *anchors, const char *path, const 
 {
     struct base_findings findings;
     base_findings_init(&findings, BASE_FINDINGS_PER_CODE);
-    int error = path != NULL ? validate_anchors_read_file(anchors_of(anchors), path, &findings)
-                             : validate_anchors_read(anchors_of(anchors), "text", text,
-                                                     strlen(text), &findings);
+    int error = BASE_EINVAL;
+    if (path != NULL)
+        error = validate_anchors_read_file(anchors_of(anchors), path, &findings);
+    else if (text != NULL)
+        error = validate_anchors_read(anchors_of(anchors), "text", text, strlen(text), &findings);
     lib_give_findings(&findings, found, context);
     base_findings_free(&findings);
     return lib_error(error);

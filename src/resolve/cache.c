@@ -166,7 +166,8 @@ void resolve_cache_put(struct resolve_cache *cache, const struct validate_result
         drop(cache, old);
     if (until <= result->now || octets > cache->limit)
         return;
-    while (cache->octets + octets > cache->limit)
+    while (cache->oldest != NULL && cache->octets + octets > cache->limit)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): unlinked before */
         drop(cache, cache->oldest);
     struct entry *entry = calloc(1, sizeof(*entry));
     if (entry == NULL)

@@ -279,6 +279,7 @@ void resolve_https_free(struct resolve_https *https)
         resolve_https_cancel(https->calls->question);
     curl_multi_cleanup(https->multi);
     while (https->outlets != NULL)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): unlinked before */
         outlet_free(https->outlets);
     net_loop_unset(https->loop, &https->timer);
     free(https);
@@ -370,6 +371,7 @@ int resolve_https_start(struct resolve_https *https, struct resolve_https_questi
 void resolve_https_cancel(struct resolve_https_question *question)
 {
     struct resolve_https_call *call = question->call;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): unlinked before */
     unlink_call(call);
     call_free(call);
 }

@@ -174,6 +174,7 @@ static void take_out(struct resolve_job *job)
     take_out_of_ready(job);
     net_loop_unset(context->loop, &job->deadline);
     while (job->tickets != NULL)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): unlinked before */
         cancel_ticket(job->tickets);
     context->job_count--;
 }
@@ -283,6 +284,7 @@ static void finish(struct resolve_job *job, const struct validate_result *result
         resolve_cache_put(context->cache, result);
     while (job->requests != NULL) {
         struct resolve_request *request = job->requests;
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): unlinked before */
         unlink_request(request);
         request->done(request->done_context, result != NULL ? validate_result_ref(result) : NULL);
         free(request);
@@ -538,12 +540,15 @@ void resolve_wait(struct resolve_context *context)
 void resolve_lookups_free(struct resolve_context *context)
 {
     while (context->asks != NULL)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): unlinked before */
         cancel_ticket(context->asks);
     for (size_t i = 0; i < RESOLVE_BUCKETS; i++) {
         while (context->jobs[i] != NULL) {
             struct resolve_job *job = context->jobs[i];
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): unlinked before */
             while (job->requests != NULL) {
                 struct resolve_request *request = job->requests;
+                /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): unlinked before */
                 unlink_request(request);
                 free(request);
             }

@@ -68,12 +68,14 @@ static void count_record(struct validate_group *group, const struct dns_record *
 static void place_record(struct validate_group *group, const struct dns_record *record)
 {
     if (record->type == DNS_TYPE_RRSIG) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as many as counted */
         group->signatures[group->signature_count++] = record;
         return;
     }
     uint32_t ttl = record->ttl > DNS_TTL_MAX ? 0 : record->ttl; /* RFC 2181 section 8 */
     if (group->count == 0 || ttl < group->ttl)
         group->ttl = ttl;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as many as counted */
     group->records[group->count++] = record;
 }
 

@@ -249,6 +249,6 @@ void validate_trust_keep(struct validate_trust *trust, struct validate_chain *ch
     validate_chain_ref(chain);
     link_newest(trust, chain);
     trust->octets += octets_of(chain);
-    while (trust->octets > trust->limit)
+    while (trust->oldest != NULL && trust->octets > trust->limit)
         drop(trust, trust->oldest);
 }
