@@ -49,13 +49,14 @@ static void prepare(void)
     struct base_findings findings;
     struct keys_zone *zone;
     size_t created;
+    bool settled;
     memcpy(provide.zone, example, sizeof(example));
     strcpy(directory, "/tmp/fuzz-keys-XXXXXX");
     must(mkdtemp(directory) != NULL);
     atexit(remove_directory);
     base_findings_init(&findings, 10);
     struct keys_vault *vault = open_vault();
-    must(keys_vault_provide(vault, &provide, &findings, &zone, &created) == BASE_OK);
+    must(keys_vault_provide(vault, &provide, &findings, &zone, &created, &settled) == BASE_OK);
     memcpy(known_id, keys_zone_keys(zone)->keys[0].id, CRYPTO_KEY_ID);
     keys_vault_release(vault, zone);
     keys_vault_free(vault);
@@ -136,14 +137,13 @@ static void fuzz_answer(const uint8_t *data, size_t size)
 {
     struct base_reader reader = base_reader_make(data, size);
     struct base_findings findings;
-    struct crypto_keydir keys;
+    struct keys_provided provided;
     bool *has_private;
-    size_t created;
     base_findings_init(&findings, 10);
     if (keys_get_findings(&reader, &findings) == BASE_OK &&
-        keys_get_keys(&reader, example, &keys, &has_private, &created) == BASE_OK) {
+        keys_get_keys(&reader, example, &provided, &has_private) == BASE_OK) {
         free(has_private);
-        crypto_keydir_free(&keys);
+        crypto_keydir_free(&provided.keys);
     }
     base_findings_free(&findings);
 }
