@@ -132,7 +132,7 @@ def test_of_kenterd(tmp_path):
         kenterd.settings |= {"zones": {zone: str(tmp_path / "good"), "bad.test": str(tmp_path / "bad")}}
         kenterd.start()
         peers_support.wait(lambda: "problem" in show(port, "/zone?zone=bad.test").text
-                           and "ok" in show(port, "/?state=ok").text.split("Last problem")[-1], "both are seen")
+                           and "ns1." in show(port, "/zone?zone=" + urllib.parse.quote(zone)).text, "both are seen")
         assert zone + "." in show(port, "/").text
         page = show(port, "/zone?zone=bad.test")
         assert "<script>x</script>" in page.text and "bad:3" in page.text and "Do: " in page.text
