@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TTL 3600
 
@@ -24,6 +25,20 @@ int cli_made_read(struct cli_call *call, const char *path, size_t most, uint8_t 
     if (error == BASE_ELIMIT)
         return cli_made_bad(call, path, "the file has more than %zu octets", most);
     return error;
+}
+
+int cli_made_material(struct cli_call *call, const char *path, struct dane_material *out)
+{
+    char why[200];
+    uint8_t *data;
+    size_t length;
+    int error = cli_made_read(call, path, DANE_MATERIAL_OCTETS, &data, &length);
+    if (error != BASE_OK)
+        return error;
+    error = dane_material_read(data, length, out, why);
+    explicit_bzero(data, length);
+    free(data);
+    return error == BASE_EFORMAT ? cli_made_bad(call, path, "%s", why) : error;
 }
 
 int cli_made_bad(struct cli_call *call, const char *path, const char *format, ...)

@@ -6,6 +6,7 @@
 #define CLI_MADE_H
 
 #include "cli/call.h"
+#include "dane/material.h"
 #include "dns/rdata.h"
 
 /* For --ttl and --host. */
@@ -24,6 +25,10 @@ struct cli_made {
 /* Reads a file of at most `most` octets; the caller frees *data. BASE_EREFUSED after a finding. */
 int cli_made_read(struct cli_call *call, const char *path, size_t most, uint8_t **data,
                   size_t *length);
+/* Reads certificates or a key from a file; what was read of it is wiped, since it may be a private
+ * key. The caller releases *out by dane_material_free. BASE_EREFUSED after a finding, BASE_ENOMEM
+ */
+int cli_made_material(struct cli_call *call, const char *path, struct dane_material *out);
 /* Adds the finding that a file is not what it must be. BASE_EREFUSED. */
 int cli_made_bad(struct cli_call *call, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

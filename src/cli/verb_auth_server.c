@@ -1,11 +1,10 @@
 /* kenter auth-server: tells XMPP servers, over a socket, whether a stream may speak for a pair of
  * domains. */
 #include "base/error.h"
-#include "cli/ask.h"
 #include "cli/report.h"
+#include "cli/service.h"
 #include "dane/pair_server.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,38 +76,10 @@ static int serve(struct cli_ask *ask, int *error)
     return *error == BASE_OK ? CLI_GOOD : CLI_SYSTEM;
 }
 
-/* Before any thread is there, so that all have them blocked, and the loop's descriptor gets them.
- */
-static void block_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
-
 static int run(struct cli_call *call)
 {
-    struct cli_ask ask;
-    int error = BASE_OK;
     int code = check(call);
-    if (code == CLI_GOOD)
-        code = cli_ask_parse(&ask, call);
-    if (code != CLI_GOOD)
-        return code;
-    ask.live = true;
-    block_signals();
-    code = cli_ask_open(&ask, false, &error);
-    if (code == CLI_GOOD)
-        code = serve(&ask, &error);
-    call->data_on_stdout = true;
-    if (code != CLI_USAGE && (error != BASE_OK || call->findings.count > 0))
-        code = cli_finish(call, error) == CLI_GOOD ? code : CLI_SYSTEM;
-    cli_ask_close(&ask);
-    return code;
+    return code == CLI_GOOD ? cli_service_run(call, serve) : code;
 }
 
 const struct cli_verb cli_verb_auth_server = {

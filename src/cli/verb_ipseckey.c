@@ -42,18 +42,10 @@ static int make(struct cli_call *call, struct cli_made *made, const uint8_t *own
                 const uint8_t *head, size_t head_length)
 {
     const char *path = call->operands[0];
-    uint8_t *file = NULL, *key = NULL, algorithm;
-    size_t length, key_length;
-    char why[200];
+    uint8_t *key = NULL, algorithm;
+    size_t key_length;
     struct dane_material material;
-    int error = cli_made_read(call, path, DANE_MATERIAL_OCTETS, &file, &length);
-    if (error != BASE_OK)
-        return error;
-    error = dane_material_read(file, length, &material, why);
-    explicit_bzero(file, length);
-    free(file);
-    if (error == BASE_EFORMAT)
-        return cli_made_bad(call, path, "%s", why);
+    int error = cli_made_material(call, path, &material);
     if (error != BASE_OK)
         return error;
     error = dane_ipsec_key(&material.key, &algorithm, &key, &key_length);

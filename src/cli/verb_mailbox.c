@@ -113,19 +113,8 @@ static int make_record(struct cli_call *call, struct cli_made *made, const uint8
 
 static int make_smime(struct cli_call *call, struct cli_made *made, const uint8_t *owner)
 {
-    const char *path = call->operands[1];
-    uint8_t *file = NULL;
-    size_t length;
-    char why[200];
     struct dane_material material;
-    int error = cli_made_read(call, path, DANE_MATERIAL_OCTETS, &file, &length);
-    if (error != BASE_OK)
-        return error;
-    error = dane_material_read(file, length, &material, why);
-    explicit_bzero(file, length);
-    free(file);
-    if (error == BASE_EFORMAT)
-        return cli_made_bad(call, path, "%s", why);
+    int error = cli_made_material(call, call->operands[1], &material);
     if (error != BASE_OK)
         return error;
     error = make_record(call, made, owner, &material);

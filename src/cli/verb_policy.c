@@ -1,10 +1,9 @@
 /* kenter policy: TLS policies for a mail server, through a socket. */
 #include "base/error.h"
-#include "cli/ask.h"
 #include "cli/report.h"
+#include "cli/service.h"
 #include "dane/policy_server.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,19 +58,6 @@ static struct policy_options options_of(struct cli_call *call)
     return options;
 }
 
-/* Before any thread is there, so that all have them blocked, and the loop's descriptor gets them.
- */
-static void block_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
-
 static int serve(struct cli_ask *ask, int *error)
 {
     struct cli_call *call = ask->call;
@@ -102,23 +88,8 @@ static int serve(struct cli_ask *ask, int *error)
 
 static int run(struct cli_call *call)
 {
-    struct cli_ask ask;
-    int error = BASE_OK;
     int code = check(call);
-    if (code == CLI_GOOD)
-        code = cli_ask_parse(&ask, call);
-    if (code != CLI_GOOD)
-        return code;
-    ask.live = true;
-    block_signals();
-    code = cli_ask_open(&ask, false, &error);
-    if (code == CLI_GOOD)
-        code = serve(&ask, &error);
-    call->data_on_stdout = true;
-    if (code != CLI_USAGE && (error != BASE_OK || call->findings.count > 0))
-        code = cli_finish(call, error) == CLI_GOOD ? code : CLI_SYSTEM;
-    cli_ask_close(&ask);
-    return code;
+    return code == CLI_GOOD ? cli_service_run(call, serve) : code;
 }
 
 const struct cli_verb cli_verb_policy = {

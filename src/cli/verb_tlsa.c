@@ -108,19 +108,9 @@ static int make_record(struct order *order, const struct dane_der *from)
 
 static int make_from(struct order *order, const char *path)
 {
-    uint8_t *text = NULL;
-    size_t length;
-    struct dane_material material = {0};
-    char why[200];
+    struct dane_material material;
     order->path = path;
-    int error = cli_made_read(order->call, path, DANE_MATERIAL_OCTETS, &text, &length);
-    if (error != BASE_OK)
-        return error;
-    error = dane_material_read(text, length, &material, why);
-    explicit_bzero(text, length); /* it may be a private key */
-    free(text);
-    if (error == BASE_EFORMAT)
-        return cli_made_bad(order->call, path, "%s", why);
+    int error = cli_made_material(order->call, path, &material);
     if (error != BASE_OK)
         return error;
     const struct dane_der *certificate = choose(order, &material);

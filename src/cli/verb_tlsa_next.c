@@ -43,20 +43,6 @@ struct change {
 
 /* --- certificates --- */
 
-static int read_material(struct change *change, const char *path, struct dane_material *out)
-{
-    char why[200];
-    uint8_t *text;
-    size_t length;
-    int error = cli_made_read(change->call, path, DANE_MATERIAL_OCTETS, &text, &length);
-    if (error != BASE_OK)
-        return error;
-    error = dane_material_read(text, length, out, why);
-    explicit_bzero(text, length); /* it may be a private key */
-    free(text);
-    return error == BASE_EFORMAT ? cli_made_bad(change->call, path, "%s", why) : error;
-}
-
 /* A bare key does for records of selector 1. */
 static struct dane_life_chain chain_of(const struct dane_material *material)
 {
@@ -92,7 +78,7 @@ static int read_certificates(struct change *change)
 {
     struct dane_life_wanted *wanted = &change->wanted;
     const char *current = cli_text(change->call, "current");
-    int error = read_material(change, cli_text(change->call, "cert"), &change->next);
+    int error = cli_made_material(change->call, cli_text(change->call, "cert"), &change->next);
     if (error == BASE_OK)
         error = make_record(change, &change->next, &change->next_record);
     if (error != BASE_OK)
@@ -101,7 +87,7 @@ static int read_certificates(struct change *change)
     wanted->next_record = &change->next_record;
     if (current == NULL)
         return BASE_OK;
-    error = read_material(change, current, &change->current);
+    error = cli_made_material(change->call, current, &change->current);
     if (error == BASE_OK)
         error = make_record(change, &change->current, &change->current_record);
     wanted->current = chain_of(&change->current);
