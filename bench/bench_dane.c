@@ -5,10 +5,10 @@
  *
  *     bench_dane [DOMAINS]
  */
+#include "auth/authenticate.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/reader.h"
-#include "dane/authenticate.h"
 #include "dns/message.h"
 #include "dns/name.h"
 
@@ -250,9 +250,9 @@ static void turn(struct resolve_context *context)
     resolve_process(context);
 }
 
-static void no_policy(void *context, const struct dane_fetch *fetch, struct dane_ticket *ticket)
+static void no_policy(void *context, const struct auth_fetch *fetch, struct auth_ticket *ticket)
 {
-    dane_fetched(ticket, NULL, 0, "none");
+    auth_fetched(ticket, NULL, 0, "none");
 }
 
 static void bench_many(size_t domains)
@@ -291,13 +291,13 @@ static void bench_many(size_t domains)
                 turn(context);
             }
         } else {
-            struct dane_documents documents = {no_policy, NULL};
+            struct auth_documents documents = {no_policy, NULL};
             for (size_t i = 0; crowd.done < domains;) {
                 while (i < domains && i - crowd.done < AT_ONCE) {
                     char domain[64];
-                    struct dane_run *run;
+                    struct auth_run *run;
                     snprintf(domain, sizeof domain, "d%zu.example", i++);
-                    MUST(dane_run_start(context, DANE_SMTP, domain, NULL, &documents, planned,
+                    MUST(auth_run_start(context, DANE_SMTP, domain, NULL, &documents, planned,
                                         &crowd, &run) == BASE_OK);
                 }
                 turn(context);

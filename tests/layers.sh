@@ -41,12 +41,13 @@ allowed='base: dns:base crypto:base,dns zone:base,dns,crypto net:base,dns,crypto
          api:base,dns,net process:base keys:base,dns,crypto,zone,sign,process
          config:base,dns,crypto,zone,net,sign
          front:base,dns,crypto,zone,net,sign,image,serve,process,config
-         control:base,dns,crypto,zone,net,sign,validate,image,registry,serve,source,api,process,keys,config
-         daemon:base,dns,crypto,zone,net,sign,validate,image,registry,serve,source,api,process,keys,config,front,control
+         control:base,dns,crypto,zone,net,sign,validate,dane,image,registry,serve,source,api,process,keys,config
+         daemon:base,dns,crypto,zone,net,sign,validate,dane,image,registry,serve,source,api,process,keys,config,front,control
          resolve:base,dns,crypto,zone,net,validate
-         dane:base,dns,crypto,zone,net,validate,resolve
-         lib:base,dns,crypto,zone,net,validate,resolve,dane,kenter
-         cli:base,dns,crypto,zone,net,sign,validate,resolve,dane'
+         dane:base,dns,crypto,zone,validate
+         auth:base,dns,crypto,zone,net,validate,resolve,dane
+         lib:base,dns,crypto,zone,net,validate,resolve,dane,auth,kenter
+         cli:base,dns,crypto,zone,net,sign,validate,resolve,dane,auth'
 for row in $allowed; do
     folder=${row%%:*}
     have=$(ls "$build/src/layers/$folder" | grep -vx "$folder" | sort | tr '\n' ' ')
@@ -58,8 +59,8 @@ if grep -rnE '#include "\.\./' "$root/src" "$root/include"; then
     echo "an include goes around the layers"; exit 1
 fi
 if grep -rlE '#include <openssl/' "$root/src" | grep -v '^'"$root"'/src/crypto/' |
-    grep -v '^'"$root"'/src/dane/' | grep -vx "$root/src/net/tls.c"; then
-    echo "only src/crypto includes OpenSSL; src/net/tls.c for TLS, src/dane for certificates"; exit 1
+    grep -v '^'"$root"'/src/\(dane\|auth\)/' | grep -vx "$root/src/net/tls.c"; then
+    echo "only src/crypto includes OpenSSL; src/net/tls.c for TLS, src/dane and src/auth for certificates"; exit 1
 fi
 # And the build itself stops: the signer reaching into the verifier.
 cp "$root/src/sign/policy.c" "$work/policy.c"

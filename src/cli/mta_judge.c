@@ -126,7 +126,7 @@ static void judge_names(struct mta *mta, const struct mta_host *host)
 /* Names the certificate that an address shows. */
 static void judge_end(struct mta *mta, const struct cli_contact *contact, bool sts)
 {
-    const struct dane_attempt *attempt = &contact->attempt;
+    const struct auth_attempt *attempt = &contact->attempt;
     const struct dane_verdict *verdict = &attempt->verdict;
     struct dane_certificate_info info;
     char until[BASE_TIME_TEXT];
@@ -148,7 +148,7 @@ static void judge_end(struct mta *mta, const struct cli_contact *contact, bool s
 static bool judge_by_policy(struct mta *mta, struct mta_host *host,
                             const struct cli_contact *contact)
 {
-    const struct dane_attempt *attempt = &contact->attempt;
+    const struct auth_attempt *attempt = &contact->attempt;
     struct dane_reference reference = {DANE_REFERENCE_DNS, host->endpoint->host};
     struct dane_endpoint endpoint = *host->endpoint;
     endpoint.demand = DANE_DEMAND_PKIX;
@@ -181,7 +181,7 @@ static bool judge_by_policy(struct mta *mta, struct mta_host *host,
 static void judge_refusal(struct mta *mta, const struct mta_host *host,
                           const struct cli_contact *contact)
 {
-    const struct dane_attempt *attempt = &contact->attempt;
+    const struct auth_attempt *attempt = &contact->attempt;
     const char *name = host->endpoint->host, *reason = attempt->verdict.reason;
     uint8_t *data = NULL;
     size_t length = 0;
@@ -214,7 +214,7 @@ static void judge_refusal(struct mta *mta, const struct mta_host *host,
 
 static void judge_contact(struct mta *mta, struct mta_host *host, const struct cli_contact *contact)
 {
-    const struct dane_attempt *attempt = &contact->attempt;
+    const struct auth_attempt *attempt = &contact->attempt;
     const struct dane_verdict *verdict = &attempt->verdict;
     bool good = verdict->result == DANE_AUTHENTICATED || verdict->result == DANE_ENCRYPTED ||
                 verdict->result == DANE_PLAIN;

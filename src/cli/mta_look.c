@@ -152,7 +152,7 @@ static int fetch_policy(struct mta *mta)
         return BASE_OK;
     }
     snprintf(url, sizeof(url), "https://mta-sts.%s/.well-known/mta-sts.txt", mta->domain);
-    struct dane_fetch fetch = {
+    struct auth_fetch fetch = {
         .url = url,
         .media_type = "text/plain",
         .ca_file = cli_text(mta->ask.call, "ca"),
@@ -161,7 +161,7 @@ static int fetch_policy(struct mta *mta)
         .timeout_ms = FETCH_MS,
     };
     if (error == BASE_OK)
-        error = dane_fetch(&fetch, &text, &length, why);
+        error = auth_fetch(&fetch, &text, &length, why);
     base_buf_free(&resolve);
     if (error == BASE_OK)
         error = dane_sts_parse(text, length, &mta->sts, why);

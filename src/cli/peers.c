@@ -86,15 +86,15 @@ static const char *connect_to(const struct cli_call *call, const char *host)
 void cli_visit_plan(struct cli_visit *visit, struct cli_call *call, struct resolve_context *context)
 {
     visit->options.port = visit->port;
-    visit->error = dane_plan_run(context, visit->service, visit->domain, &visit->options,
-                                 cli_text(call, "ca"), &visit->plan, &visit->result);
+    visit->error = auth_plan(context, visit->service, visit->domain, &visit->options,
+                             cli_text(call, "ca"), &visit->plan, &visit->result);
 }
 
 /* --- connections --- */
 
 struct crew {
     struct cli_visit *visit;
-    struct dane_connect_options options;
+    struct auth_connect_options options;
 };
 
 static int contact_one(void *context, size_t index, unsigned worker)
@@ -102,10 +102,10 @@ static int contact_one(void *context, size_t index, unsigned worker)
     (void)worker;
     struct crew *crew = context;
     struct cli_contact *contact = &crew->visit->contacts[index];
-    struct dane_connect_options options = crew->options;
+    struct auth_connect_options options = crew->options;
     options.address = contact->to;
     contact->tried = contact->endpoint->demand != DANE_DEMAND_SKIP;
-    return dane_connect(contact->endpoint, &options, &contact->attempt);
+    return auth_connect(contact->endpoint, &options, &contact->attempt);
 }
 
 static char *address_text(struct cli_visit *visit, const struct dane_address *address,
@@ -175,7 +175,7 @@ void cli_visit_connect(struct cli_visit *visit, struct cli_call *call, base_time
 void cli_visit_free(struct cli_visit *visit)
 {
     for (size_t i = 0; i < visit->contact_count; i++) {
-        dane_attempt_free(&visit->contacts[i].attempt);
+        auth_attempt_free(&visit->contacts[i].attempt);
         free((char *)visit->contacts[i].to);
     }
     free(visit->contacts);
@@ -255,7 +255,7 @@ int cli_visit_code(enum cli_visit_grade grade)
 bool cli_contact_matches(const struct cli_contact *contact, const struct dane_tlsa *record,
                          const char *host, base_time now, const char *ca_file)
 {
-    const struct dane_attempt *attempt = &contact->attempt;
+    const struct auth_attempt *attempt = &contact->attempt;
     struct dane_reference reference = {DANE_REFERENCE_DNS, host};
     struct dane_endpoint endpoint = *contact->endpoint;
     endpoint.demand = DANE_DEMAND_DANE;

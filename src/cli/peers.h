@@ -5,8 +5,8 @@
 #ifndef CLI_PEERS_H
 #define CLI_PEERS_H
 
+#include "auth/authenticate.h"
 #include "cli/ask.h"
-#include "dane/authenticate.h"
 
 /* Options of verbs that connect. */
 #define CLI_OPTIONS_PEERS                                                                          \
@@ -34,7 +34,7 @@
 struct cli_contact {
     const struct dane_endpoint *endpoint;
     const char *to; /* address to connect to; NULL: those of the endpoint, until one is good */
-    struct dane_attempt attempt;
+    struct auth_attempt attempt;
     bool tried;
 };
 

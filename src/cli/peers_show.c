@@ -55,7 +55,7 @@ static void put_until(struct base_buf *out, base_time until)
 
 static void contact_text(struct base_buf *out, const struct cli_contact *contact, bool colored)
 {
-    const struct dane_attempt *attempt = &contact->attempt;
+    const struct auth_attempt *attempt = &contact->attempt;
     const struct dane_verdict *verdict = &attempt->verdict;
     const char *word = !contact->tried ? "not used" : dane_result_name(verdict->result);
     put_head(out, contact->endpoint, word, result_color(contact), colored);
@@ -178,7 +178,7 @@ static void tlsa_json(struct base_buf *out, const struct dane_tlsa *record)
 
 static void attempt_json(struct base_buf *out, const struct cli_contact *contact)
 {
-    const struct dane_attempt *attempt = &contact->attempt;
+    const struct auth_attempt *attempt = &contact->attempt;
     const struct dane_verdict *verdict = &attempt->verdict;
     base_buf_text(out, "{\"address\":");
     base_json_text(out, attempt->address[0] != '\0' ? attempt->address : NULL);
@@ -307,7 +307,7 @@ static void find(struct cli_call *call, enum base_finding_code code,
 /* What a refusal is called. */
 static enum base_finding_code refusal(const struct cli_contact *contact)
 {
-    const struct dane_attempt *attempt = &contact->attempt;
+    const struct auth_attempt *attempt = &contact->attempt;
     if (contact->endpoint->demand == DANE_DEMAND_SKIP)
         return contact->endpoint->sts ? AUTH_STS_UNCOVERED : AUTH_HOST_SKIPPED;
     if (!attempt->connected)

@@ -1,9 +1,9 @@
 /* kenter auth-server: tells XMPP servers, over a socket, whether a stream may speak for a pair of
  * domains. */
+#include "auth/pair_server.h"
 #include "base/error.h"
 #include "cli/report.h"
 #include "cli/service.h"
-#include "dane/pair_server.h"
 
 #include <stdlib.h>
 #include <string.h>

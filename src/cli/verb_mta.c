@@ -51,7 +51,7 @@ static void put(const char *text)
 
 static void print_contact(const struct cli_contact *contact)
 {
-    const struct dane_attempt *attempt = &contact->attempt;
+    const struct auth_attempt *attempt = &contact->attempt;
     struct dane_certificate_info info;
     char until[BASE_TIME_TEXT];
     printf("    %s  %s: ", attempt->address[0] != '\0' ? attempt->address : "-",

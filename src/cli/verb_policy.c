@@ -1,8 +1,8 @@
 /* kenter policy: TLS policies for a mail server, through a socket. */
+#include "auth/policy_server.h"
 #include "base/error.h"
 #include "cli/report.h"
 #include "cli/service.h"
-#include "dane/policy_server.h"
 
 #include <stdlib.h>
 #include <string.h>

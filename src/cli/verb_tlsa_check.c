@@ -89,7 +89,7 @@ static int read_records(struct check *check)
 static int try_record(struct check *check, size_t index, const struct cli_contact *contact)
 {
     struct cli_call *call = check->ask.call;
-    const struct dane_attempt *attempt = &contact->attempt;
+    const struct auth_attempt *attempt = &contact->attempt;
     if (!cli_contact_matches(contact, &check->records[index], check->host, check->ask.now,
                              cli_text(call, "ca")))
         return BASE_OK;
@@ -170,7 +170,7 @@ static void find_contacts(struct check *check)
     struct cli_call *call = check->ask.call;
     cli_visit_findings(&check->visit, call);
     for (size_t i = 0; i < check->visit.contact_count; i++) {
-        const struct dane_attempt *attempt = &check->visit.contacts[i].attempt;
+        const struct auth_attempt *attempt = &check->visit.contacts[i].attempt;
         const struct dane_verdict *verdict = &attempt->verdict;
         char until[BASE_TIME_TEXT];
         struct dane_certificate_info info;
@@ -191,7 +191,7 @@ static void find_contacts(struct check *check)
 /* The record that would fit what an address shows: 3 1 1. "" when it shows nothing. */
 static void proposal(const struct cli_contact *contact, char out[80])
 {
-    const struct dane_attempt *attempt = &contact->attempt;
+    const struct auth_attempt *attempt = &contact->attempt;
     uint8_t *data = NULL;
     size_t length = 0;
     out[0] = '\0';
@@ -205,7 +205,7 @@ static void proposal(const struct cli_contact *contact, char out[80])
     free(data);
 }
 
-static void print_certificate(struct cli_call *call, const struct dane_attempt *attempt)
+static void print_certificate(struct cli_call *call, const struct auth_attempt *attempt)
 {
     struct dane_certificate_info info;
     char until[BASE_TIME_TEXT];
@@ -238,7 +238,7 @@ static void print(struct check *check)
     }
     for (size_t i = 0; i < check->visit.contact_count; i++) {
         const struct cli_contact *contact = &check->visit.contacts[i];
-        const struct dane_attempt *attempt = &contact->attempt;
+        const struct auth_attempt *attempt = &contact->attempt;
         cli_say(call, "  %s: %s: ", attempt->address[0] != '\0' ? attempt->address : check->host,
                 dane_result_name(attempt->verdict.result));
         if (!call->quiet)

@@ -1,9 +1,9 @@
 /* libkenter's plans: see kenter/dane.h. A thin skin over src/dane. */
 #include "lib/public.h"
 
+#include "auth/authenticate.h"
 #include "base/arena.h"
 #include "base/error.h"
-#include "dane/authenticate.h"
 #include "kenter/dane.h"
 
 #include <stdatomic.h>
@@ -31,7 +31,7 @@ struct kenter_plan {
 };
 
 struct kenter_authentication {
-    struct dane_run *run;
+    struct auth_run *run;
     kenter_planned *done;
     void *context;
     struct kenter_authenticate_options options;
@@ -219,18 +219,18 @@ static int full_options(const struct kenter_authenticate_options *given,
     return BASE_OK;
 }
 
-static void fetch(void *context, const struct dane_fetch *wanted, struct dane_ticket *ticket)
+static void fetch(void *context, const struct auth_fetch *wanted, struct auth_ticket *ticket)
 {
     const struct kenter_authentication *own = context;
     if (own->options.fetch)
         own->options.fetch(own->options.fetch_context, wanted->url, (struct kenter_fetch *)ticket);
     else
-        dane_fetch_now((void *)own->options.ca_file, wanted, ticket);
+        auth_fetch_now((void *)own->options.ca_file, wanted, ticket);
 }
 
 void kenter_fetched(struct kenter_fetch *ticket, const char *text, size_t length, const char *why)
 {
-    dane_fetched((struct dane_ticket *)ticket, text, length,
+    auth_fetched((struct auth_ticket *)ticket, text, length,
                  text ? "" : (why ? why : "the policy cannot be fetched"));
 }
 
@@ -262,8 +262,8 @@ static int start(struct kenter_resolver *resolver, enum kenter_service service, 
     own->context = context;
     own->options = *options;
     own->starting = true;
-    struct dane_documents documents = {fetch, own};
-    int error = dane_run_start(lib_resolver_context(resolver), (enum dane_service)service, domain,
+    struct auth_documents documents = {fetch, own};
+    int error = auth_run_start(lib_resolver_context(resolver), (enum dane_service)service, domain,
                                &how, &documents, planned, own, &own->run);
     own->starting = false;
     *out = own;
@@ -296,7 +296,7 @@ void kenter_authenticate_cancel(struct kenter_authentication *authentication)
 {
     if (!authentication)
         return;
-    dane_run_cancel(authentication->run);
+    auth_run_cancel(authentication->run);
     free(authentication);
 }
 

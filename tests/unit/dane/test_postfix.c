@@ -1,10 +1,9 @@
-/* Socketmap, the keys and policies of Postfix, answers and MTA-STS policies that are kept. */
+/* Socketmap, the keys and policies of Postfix, MTA-STS policies that are kept. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include "base/error.h"
-#include "dane/policy_cache.h"
 #include "dane/postfix.h"
 #include "dane/sts_store.h"
 
@@ -227,37 +226,6 @@ static void test_outcomes(void **state)
     base_buf_free(&out);
 }
 
-/* --- answers kept --- */
-
-static void test_cache(void **state)
-{
-    struct policy_cache *cache;
-    struct policy_cached cached;
-    char key[32];
-    assert_int_equal(policy_cache_new(64 * 1024, &cache), BASE_OK);
-    policy_cache_put(cache, "a", 100, "7:OK may,", 9);
-    assert_true(policy_cache_get(cache, "a", 99, &cached));
-    assert_int_equal(cached.length, 9);
-    assert_memory_equal(cached.reply, "7:OK may,", 9);
-    assert_false(policy_cache_get(cache, "b", 99, &cached));
-    assert_false(policy_cache_get(cache, "a", 100, &cached));
-    assert_int_equal(policy_cache_count(cache), 0);
-    for (unsigned i = 0; i < 5000; i++) {
-        snprintf(key, sizeof key, "d%u.test", i);
-        policy_cache_put(cache, key, 1000, "8:OK dane,", 10);
-        assert_true(policy_cache_get(cache, "d0.test", 1, &cached)); /* always used, so kept */
-    }
-    assert_true(policy_cache_octets(cache) <= 64 * 1024);
-    assert_true(policy_cache_count(cache) > 100);
-    assert_false(policy_cache_get(cache, "d1.test", 1, &cached));
-    policy_cache_put(cache, "d0.test", 1000, "7:OK may,", 9);
-    assert_true(policy_cache_get(cache, "d0.test", 1, &cached));
-    assert_int_equal(cached.length, 9);
-    policy_cache_clear(cache);
-    assert_int_equal(policy_cache_octets(cache), 0);
-    policy_cache_free(cache);
-}
-
 /* --- MTA-STS policies kept --- */
 
 #define POLICY "version: STSv1\nmode: enforce\nmx: mx.example.org\nmax_age: 86400\n"
@@ -370,7 +338,6 @@ int main(void)
         cmocka_unit_test(test_keys_with_strange_octets),
         cmocka_unit_test(test_policies),
         cmocka_unit_test(test_outcomes),
-        cmocka_unit_test(test_cache),
         cmocka_unit_test(test_policies_kept),
         cmocka_unit_test(test_policies_in_files),
     };

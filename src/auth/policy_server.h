@@ -2,8 +2,8 @@
  * The policy service for Postfix: answers smtp_tls_policy_maps over socketmap, from plans that are
  * made side by side. One thread looks up and answers, a few others fetch MTA-STS policies.
  */
-#ifndef DANE_POLICY_SERVER_H
-#define DANE_POLICY_SERVER_H
+#ifndef AUTH_POLICY_SERVER_H
+#define AUTH_POLICY_SERVER_H
 
 #include "base/log.h"
 #include "resolve/resolve.h"

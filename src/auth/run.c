@@ -2,7 +2,7 @@
  * A plan made with real answers: look-ups side by side through a resolve context, policies by
  * whoever fetches them.
  */
-#include "dane/authenticate.h"
+#include "auth/authenticate.h"
 
 #include "base/error.h"
 #include "dane/sts.h"
@@ -15,24 +15,24 @@
 #define FETCH_MS 10000
 
 struct lookup {
-    struct dane_run *run;
+    struct auth_run *run;
     struct resolve_request *request;
     struct lookup *previous, *next; /* under way, of one run */
     uint32_t id;
 };
 
-struct dane_ticket {
-    struct dane_run *run; /* NULL: it no longer wants the document */
+struct auth_ticket {
+    struct auth_run *run; /* NULL: it no longer wants the document */
     uint32_t id;
 };
 
-struct dane_run {
+struct auth_run {
     struct dane_plan *plan;
     struct resolve_context *context;
-    struct dane_documents documents;
+    struct auth_documents documents;
     struct lookup *lookups;
-    struct dane_ticket *ticket; /* there is at most one policy */
-    dane_run_done *done;
+    struct auth_ticket *ticket; /* there is at most one policy */
+    auth_run_done *done;
     void *done_context;
     int error;
     bool stepping; /* in `advance`: what is answered at once is seen there */
@@ -50,7 +50,7 @@ static void unlink_lookup(struct lookup *lookup)
 }
 
 /* Stops what is under way. The plan is left. */
-static void stop(struct dane_run *run)
+static void stop(struct auth_run *run)
 {
     while (run->lookups) {
         resolve_cancel(run->lookups->request);
@@ -60,7 +60,7 @@ static void stop(struct dane_run *run)
         run->ticket->run = NULL;
 }
 
-static void finish(struct dane_run *run)
+static void finish(struct auth_run *run)
 {
     stop(run);
     struct dane_plan *plan = run->error == BASE_OK ? run->plan : NULL;
@@ -70,11 +70,11 @@ static void finish(struct dane_run *run)
     free(run);
 }
 
-static int start_lookup(struct dane_run *run, const struct dane_ask *ask);
-static int start_fetch(struct dane_run *run, const struct dane_ask *ask);
+static int start_lookup(struct auth_run *run, const struct dane_ask *ask);
+static int start_fetch(struct auth_run *run, const struct dane_ask *ask);
 
 /* Asks for what is wanted now; ends when nothing is. */
-static void advance(struct dane_run *run)
+static void advance(struct auth_run *run)
 {
     struct dane_ask ask;
     if (run->stepping)
@@ -90,7 +90,7 @@ static void advance(struct dane_run *run)
 static void looked_up(void *context, const struct validate_result *result)
 {
     struct lookup *lookup = context;
-    struct dane_run *run = lookup->run;
+    struct auth_run *run = lookup->run;
     int error = result ? dane_plan_answer(run->plan, lookup->id, result) : BASE_ENOMEM;
     if (error == BASE_ENOMEM)
         run->error = error;
@@ -99,7 +99,7 @@ static void looked_up(void *context, const struct validate_result *result)
     advance(run);
 }
 
-static int start_lookup(struct dane_run *run, const struct dane_ask *ask)
+static int start_lookup(struct auth_run *run, const struct dane_ask *ask)
 {
     struct lookup *lookup = calloc(1, sizeof *lookup);
     if (!lookup)
@@ -119,26 +119,26 @@ static int start_lookup(struct dane_run *run, const struct dane_ask *ask)
     return BASE_OK;
 }
 
-static int start_fetch(struct dane_run *run, const struct dane_ask *ask)
+static int start_fetch(struct auth_run *run, const struct dane_ask *ask)
 {
     char url[DANE_DOMAIN_MAX + 64];
     if (!ask->sts_id)
         return dane_plan_answer_sts(run->plan, ask->id, NULL, 0, "");
     snprintf(url, sizeof url, "https://mta-sts.%s/.well-known/mta-sts.txt", ask->domain);
-    struct dane_ticket *ticket = malloc(sizeof *ticket);
+    struct auth_ticket *ticket = malloc(sizeof *ticket);
     if (!ticket)
         return BASE_ENOMEM;
-    *ticket = (struct dane_ticket){run, ask->id};
+    *ticket = (struct auth_ticket){run, ask->id};
     run->ticket = ticket;
-    struct dane_fetch fetch = {
+    struct auth_fetch fetch = {
         .url = url, .media_type = "text/plain", .most = DANE_STS_TEXT_MAX, .timeout_ms = FETCH_MS};
     run->documents.fetch(run->documents.context, &fetch, ticket);
     return BASE_OK;
 }
 
-void dane_fetched(struct dane_ticket *ticket, const char *text, size_t length, const char *why)
+void auth_fetched(struct auth_ticket *ticket, const char *text, size_t length, const char *why)
 {
-    struct dane_run *run = ticket->run;
+    struct auth_run *run = ticket->run;
     uint32_t id = ticket->id;
     free(ticket);
     if (!run)
@@ -149,11 +149,11 @@ void dane_fetched(struct dane_ticket *ticket, const char *text, size_t length, c
     advance(run);
 }
 
-int dane_run_start(struct resolve_context *context, enum dane_service service, const char *domain,
-                   const struct dane_plan_options *options, const struct dane_documents *documents,
-                   dane_run_done *done, void *done_context, struct dane_run **out)
+int auth_run_start(struct resolve_context *context, enum dane_service service, const char *domain,
+                   const struct dane_plan_options *options, const struct auth_documents *documents,
+                   auth_run_done *done, void *done_context, struct auth_run **out)
 {
-    struct dane_run *run = calloc(1, sizeof *run);
+    struct auth_run *run = calloc(1, sizeof *run);
     if (!run)
         return BASE_ENOMEM;
     run->context = context;
@@ -171,7 +171,7 @@ int dane_run_start(struct resolve_context *context, enum dane_service service, c
     return BASE_OK;
 }
 
-void dane_run_cancel(struct dane_run *run)
+void auth_run_cancel(struct auth_run *run)
 {
     if (!run)
         return;
@@ -182,14 +182,14 @@ void dane_run_cancel(struct dane_run *run)
 
 /* --- blocking --- */
 
-void dane_fetch_now(void *context, const struct dane_fetch *fetch, struct dane_ticket *ticket)
+void auth_fetch_now(void *context, const struct auth_fetch *fetch, struct auth_ticket *ticket)
 {
-    struct dane_fetch how = *fetch;
+    struct auth_fetch how = *fetch;
     char why[200] = "", *text = NULL;
     size_t length = 0;
     how.ca_file = context;
-    dane_fetch(&how, &text, &length, why);
-    dane_fetched(ticket, text, length, why);
+    auth_fetch(&how, &text, &length, why);
+    auth_fetched(ticket, text, length, why);
     free(text);
 }
 
@@ -204,15 +204,15 @@ static void note(void *context, int status, struct dane_plan *plan)
     *(struct waiting *)context = (struct waiting){true, status, plan};
 }
 
-int dane_plan_run(struct resolve_context *context, enum dane_service service, const char *domain,
-                  const struct dane_plan_options *options, const char *ca_file,
-                  struct dane_plan **plan, const struct dane_plan_result **result)
+int auth_plan(struct resolve_context *context, enum dane_service service, const char *domain,
+              const struct dane_plan_options *options, const char *ca_file, struct dane_plan **plan,
+              const struct dane_plan_result **result)
 {
-    struct dane_documents documents = {dane_fetch_now, (void *)ca_file};
+    struct auth_documents documents = {auth_fetch_now, (void *)ca_file};
     struct waiting waiting = {.over = false};
-    struct dane_run *run;
+    struct auth_run *run;
     int status =
-        dane_run_start(context, service, domain, options, &documents, note, &waiting, &run);
+        auth_run_start(context, service, domain, options, &documents, note, &waiting, &run);
     while (status == BASE_OK && !waiting.over) {
         struct pollfd wait = {.fd = resolve_fd(context), .events = POLLIN};
         poll(&wait, 1, resolve_timeout_ms(context));

@@ -1,7 +1,7 @@
 /*
  * Documents over HTTPS, by libcurl: policies and fingerprints, never anything large.
  */
-#include "dane/authenticate.h"
+#include "auth/authenticate.h"
 
 #include "base/buf.h"
 #include "base/error.h"
@@ -28,7 +28,7 @@ static bool has_media_type(CURL *curl, const char *wanted)
            (type[length] == '\0' || strchr("; \t", type[length]));
 }
 
-static int judge(CURL *curl, const struct dane_fetch *fetch, CURLcode code,
+static int judge(CURL *curl, const struct auth_fetch *fetch, CURLcode code,
                  const struct base_buf *body, const char *detail, char why[200])
 {
     long status = 0;
@@ -54,7 +54,7 @@ static int judge(CURL *curl, const struct dane_fetch *fetch, CURLcode code,
     return BASE_OK;
 }
 
-int dane_fetch(const struct dane_fetch *fetch, char **text, size_t *length, char why[200])
+int auth_fetch(const struct auth_fetch *fetch, char **text, size_t *length, char why[200])
 {
     CURL *curl = curl_easy_init();
     if (!curl) {

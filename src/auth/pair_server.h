@@ -3,8 +3,8 @@
  * of domains (xmpp.h), and are told until when. One thread looks up and judges, a few others fetch
  * POSH documents; whatever was found out is kept until it expires.
  */
-#ifndef DANE_PAIR_SERVER_H
-#define DANE_PAIR_SERVER_H
+#ifndef AUTH_PAIR_SERVER_H
+#define AUTH_PAIR_SERVER_H
 
 #include "base/log.h"
 #include "resolve/resolve.h"

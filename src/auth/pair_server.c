@@ -1,8 +1,8 @@
 /* The service for pairs: its sockets, its connections and its loop. */
-#include "dane/pair_server.h"
+#include "auth/pair_server.h"
 
+#include "auth/pair_parts.h"
 #include "base/error.h"
-#include "dane/pair_parts.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -340,7 +340,7 @@ static int watch_all(struct pair_server *server)
     if (server->epoll < 0)
         return BASE_EIO;
     server->resolve = (struct pair_watch){PAIR_RESOLVE, resolve_fd(server->context)};
-    server->fetched = (struct pair_watch){PAIR_FETCHER, dane_fetcher_fd(server->fetcher)};
+    server->fetched = (struct pair_watch){PAIR_FETCHER, auth_fetcher_fd(server->fetcher)};
     int status = watch(server, &server->resolve, EPOLLIN, EPOLL_CTL_ADD);
     if (status == BASE_OK)
         status = watch(server, &server->fetched, EPOLLIN, EPOLL_CTL_ADD);
@@ -372,7 +372,7 @@ static void set_defaults(struct pair_options *options)
 
 static int start(struct pair_server *server, char why[PAIR_WHY])
 {
-    struct dane_fetcher_options fetcher = {.ca_file = server->options.ca_file};
+    struct auth_fetcher_options fetcher = {.ca_file = server->options.ca_file};
     int status = dane_authorities_new(server->options.ca_file, &server->authorities);
     if (status == BASE_EIO)
         snprintf(why, PAIR_WHY, "%.150s: the CAs cannot be read",
@@ -380,7 +380,7 @@ static int start(struct pair_server *server, char why[PAIR_WHY])
     if (status == BASE_OK)
         status = policy_cache_new(server->options.cache_octets, &server->cache);
     if (status == BASE_OK)
-        status = dane_fetcher_new(&fetcher, &server->fetcher);
+        status = auth_fetcher_new(&fetcher, &server->fetcher);
     if (status == BASE_OK)
         status = open_signals(server);
     for (size_t i = 0; status == BASE_OK && i < server->options.listen_count; i++)
@@ -421,7 +421,7 @@ void pair_server_free(struct pair_server *server)
     while (server->connections)
         connection_close(server, server->connections);
     pair_questions_end(server);
-    dane_fetcher_free(server->fetcher);
+    auth_fetcher_free(server->fetcher);
     policy_cache_free(server->cache);
     dane_authorities_free(server->authorities);
     for (size_t i = 0; i < server->listener_count; i++) {

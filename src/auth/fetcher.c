@@ -1,8 +1,8 @@
 /* Threads that fetch MTA-STS policies: see fetcher.h. */
-#include "dane/fetcher.h"
+#include "auth/fetcher.h"
 
+#include "auth/authenticate.h"
 #include "base/error.h"
-#include "dane/authenticate.h"
 #include "dane/sts_store.h"
 
 #include <pthread.h>
@@ -14,20 +14,20 @@
 
 #define THREADS_MAX 16
 
-struct dane_fetcher {
-    struct dane_fetcher_options options;
+struct auth_fetcher {
+    struct auth_fetcher_options options;
     int fd;
     pthread_t threads[THREADS_MAX];
     unsigned thread_count;
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t work;
-    struct dane_fetch_job *first, **last; /* that wait */
-    struct dane_fetch_job *done;
+    struct auth_fetch_job *first, **last; /* that wait */
+    struct auth_fetch_job *done;
     unsigned count; /* that were started and not given back */
     bool stop;
 };
 
-static void check(struct dane_fetch_job *job)
+static void check(struct auth_fetch_job *job)
 {
     struct dane_sts sts;
     job->status = dane_sts_parse(job->text, job->length, &sts, job->why);
@@ -35,21 +35,21 @@ static void check(struct dane_fetch_job *job)
         dane_sts_free(&sts);
 }
 
-static void work_on_document(const struct dane_fetcher *fetcher, struct dane_fetch_job *job)
+static void work_on_document(const struct auth_fetcher *fetcher, struct auth_fetch_job *job)
 {
     char resolve[DANE_DOMAIN_MAX + sizeof job->addresses + 32];
     snprintf(resolve, sizeof resolve, "%s:%u:%s", job->domain, job->port, job->addresses);
-    struct dane_fetch fetch = {
+    struct auth_fetch fetch = {
         .url = job->url,
         .ca_file = fetcher->options.ca_file,
         .resolve = resolve,
         .most = job->most,
         .timeout_ms = fetcher->options.timeout_ms,
     };
-    job->status = dane_fetch(&fetch, &job->text, &job->length, job->why);
+    job->status = auth_fetch(&fetch, &job->text, &job->length, job->why);
 }
 
-static void work_on(const struct dane_fetcher *fetcher, struct dane_fetch_job *job)
+static void work_on(const struct auth_fetcher *fetcher, struct auth_fetch_job *job)
 {
     if (job->url) {
         work_on_document(fetcher, job);
@@ -58,7 +58,7 @@ static void work_on(const struct dane_fetcher *fetcher, struct dane_fetch_job *j
     char url[DANE_DOMAIN_MAX + 64], resolve[DANE_DOMAIN_MAX + sizeof job->addresses + 32];
     snprintf(url, sizeof url, "https://mta-sts.%s/.well-known/mta-sts.txt", job->domain);
     snprintf(resolve, sizeof resolve, "mta-sts.%s:443:%s", job->domain, job->addresses);
-    struct dane_fetch fetch = {
+    struct auth_fetch fetch = {
         .url = url,
         .media_type = "text/plain",
         .ca_file = fetcher->options.ca_file,
@@ -66,7 +66,7 @@ static void work_on(const struct dane_fetcher *fetcher, struct dane_fetch_job *j
         .most = DANE_STS_TEXT_MAX,
         .timeout_ms = fetcher->options.timeout_ms,
     };
-    job->status = dane_fetch(&fetch, &job->text, &job->length, job->why);
+    job->status = auth_fetch(&fetch, &job->text, &job->length, job->why);
     if (job->status == BASE_OK)
         check(job);
     if (job->status == BASE_OK)
@@ -74,12 +74,12 @@ static void work_on(const struct dane_fetcher *fetcher, struct dane_fetch_job *j
                                             job->now, job->text, job->length);
 }
 
-static struct dane_fetch_job *take(struct dane_fetcher *fetcher)
+static struct auth_fetch_job *take(struct auth_fetcher *fetcher)
 {
     pthread_mutex_lock(&fetcher->lock);
     while (!fetcher->first && !fetcher->stop)
         pthread_cond_wait(&fetcher->work, &fetcher->lock);
-    struct dane_fetch_job *job = fetcher->stop ? NULL : fetcher->first;
+    struct auth_fetch_job *job = fetcher->stop ? NULL : fetcher->first;
     if (job) {
         fetcher->first = job->next;
         if (!fetcher->first)
@@ -91,8 +91,8 @@ static struct dane_fetch_job *take(struct dane_fetcher *fetcher)
 
 static void *run(void *context)
 {
-    struct dane_fetcher *fetcher = context;
-    for (struct dane_fetch_job *job; (job = take(fetcher));) {
+    struct auth_fetcher *fetcher = context;
+    for (struct auth_fetch_job *job; (job = take(fetcher));) {
         work_on(fetcher, job);
         pthread_mutex_lock(&fetcher->lock);
         job->next = fetcher->done;
@@ -103,9 +103,9 @@ static void *run(void *context)
     return NULL;
 }
 
-int dane_fetcher_new(const struct dane_fetcher_options *options, struct dane_fetcher **out)
+int auth_fetcher_new(const struct auth_fetcher_options *options, struct auth_fetcher **out)
 {
-    struct dane_fetcher *fetcher = calloc(1, sizeof *fetcher);
+    struct auth_fetcher *fetcher = calloc(1, sizeof *fetcher);
     if (!fetcher)
         return BASE_ENOMEM;
     fetcher->options = *options;
@@ -124,22 +124,22 @@ int dane_fetcher_new(const struct dane_fetcher_options *options, struct dane_fet
            pthread_create(&fetcher->threads[fetcher->thread_count], NULL, run, fetcher) == 0)
         fetcher->thread_count++;
     if (fetcher->thread_count == 0) {
-        dane_fetcher_free(fetcher);
+        auth_fetcher_free(fetcher);
         return BASE_EIO;
     }
     *out = fetcher;
     return BASE_OK;
 }
 
-static void free_list(struct dane_fetch_job *job)
+static void free_list(struct auth_fetch_job *job)
 {
-    for (struct dane_fetch_job *next; job; job = next) {
+    for (struct auth_fetch_job *next; job; job = next) {
         next = job->next;
-        dane_fetch_job_free(job);
+        auth_fetch_job_free(job);
     }
 }
 
-void dane_fetcher_free(struct dane_fetcher *fetcher)
+void auth_fetcher_free(struct auth_fetcher *fetcher)
 {
     if (!fetcher)
         return;
@@ -158,7 +158,7 @@ void dane_fetcher_free(struct dane_fetcher *fetcher)
     free(fetcher);
 }
 
-int dane_fetcher_start(struct dane_fetcher *fetcher, struct dane_fetch_job *job)
+int auth_fetcher_start(struct auth_fetcher *fetcher, struct auth_fetch_job *job)
 {
     int status = BASE_OK;
     pthread_mutex_lock(&fetcher->lock);
@@ -175,16 +175,16 @@ int dane_fetcher_start(struct dane_fetcher *fetcher, struct dane_fetch_job *job)
     return status;
 }
 
-int dane_fetcher_fd(const struct dane_fetcher *fetcher)
+int auth_fetcher_fd(const struct auth_fetcher *fetcher)
 {
     return fetcher->fd;
 }
 
-struct dane_fetch_job *dane_fetcher_next(struct dane_fetcher *fetcher)
+struct auth_fetch_job *auth_fetcher_next(struct auth_fetcher *fetcher)
 {
     eventfd_t ignored;
     pthread_mutex_lock(&fetcher->lock);
-    struct dane_fetch_job *job = fetcher->done;
+    struct auth_fetch_job *job = fetcher->done;
     if (job) {
         fetcher->done = job->next;
         fetcher->count--;
@@ -195,7 +195,7 @@ struct dane_fetch_job *dane_fetcher_next(struct dane_fetcher *fetcher)
     return job;
 }
 
-void dane_fetch_job_free(struct dane_fetch_job *job)
+void auth_fetch_job_free(struct auth_fetch_job *job)
 {
     if (!job)
         return;

@@ -1,7 +1,7 @@
 /*
  * Questions of Postfix that are being looked up: each has a plan, and connections that wait for it.
  */
-#include "dane/policy_parts.h"
+#include "auth/policy_parts.h"
 
 #include "base/error.h"
 

@@ -1,5 +1,5 @@
 /* Answers kept: see policy_cache.h. */
-#include "dane/policy_cache.h"
+#include "auth/policy_cache.h"
 
 #include "base/error.h"
 #include "dane/keyed.h"

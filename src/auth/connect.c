@@ -2,7 +2,7 @@
  * One connection to an endpoint: TCP, the preamble, the handshake, the verdict. TLS is OpenSSL's;
  * it judges nothing here, verify.c does.
  */
-#include "dane/authenticate.h"
+#include "auth/authenticate.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -23,8 +23,8 @@
 
 struct link {
     const struct dane_endpoint *endpoint;
-    const struct dane_connect_options *options;
-    struct dane_attempt *out;
+    const struct auth_connect_options *options;
+    struct auth_attempt *out;
     uint64_t deadline; /* ns */
     int fd;
     bool timed_out;
@@ -152,7 +152,7 @@ static bool reach_tls(struct link *link)
 
 /* --- TLS --- */
 
-static int keep_chain(struct dane_attempt *out, SSL *ssl)
+static int keep_chain(struct auth_attempt *out, SSL *ssl)
 {
     STACK_OF(X509) *chain = SSL_get_peer_cert_chain(ssl);
     int count = chain ? sk_X509_num(chain) : 0;
@@ -248,7 +248,7 @@ static bool run_tls(struct link *link)
 
 static void judge(struct link *link)
 {
-    struct dane_attempt *out = link->out;
+    struct auth_attempt *out = link->out;
     struct dane_peer peer = {
         .chain = out->chain, .count = out->chain_count, .tls = out->protocol[0] != '\0'};
     struct dane_verify_options options = {.now = link->options->now,
@@ -262,7 +262,7 @@ static bool try_address(struct link *link, const union net_address *address)
     unsigned timeout = link->options->timeout_ms ? link->options->timeout_ms : DEFAULT_MS;
     link->deadline = base_clock_monotonic() + (uint64_t)timeout * 1000000;
     link->timed_out = false;
-    dane_attempt_free(link->out);
+    auth_attempt_free(link->out);
     if (connect_to(link, address) && reach_tls(link) && (!link->out->started_tls || run_tls(link)))
         judge(link);
     if (link->fd >= 0)
@@ -286,10 +286,10 @@ static void to_socket_address(const struct dane_address *from, uint16_t port,
     net_address_set_port(out, port);
 }
 
-int dane_connect(const struct dane_endpoint *endpoint, const struct dane_connect_options *options,
-                 struct dane_attempt *out)
+int auth_connect(const struct dane_endpoint *endpoint, const struct auth_connect_options *options,
+                 struct auth_attempt *out)
 {
-    *out = (struct dane_attempt){.verdict.result = DANE_REFUSED};
+    *out = (struct auth_attempt){.verdict.result = DANE_REFUSED};
     struct link link = {.endpoint = endpoint, .options = options, .out = out, .fd = -1};
     union net_address address;
     if (endpoint->demand == DANE_DEMAND_SKIP) {
@@ -312,11 +312,11 @@ int dane_connect(const struct dane_endpoint *endpoint, const struct dane_connect
     return BASE_OK;
 }
 
-void dane_attempt_free(struct dane_attempt *attempt)
+void auth_attempt_free(struct auth_attempt *attempt)
 {
     for (size_t i = 0; i < attempt->chain_count; i++)
         free((void *)attempt->chain[i].data);
     free(attempt->chain);
     free(attempt->raw_public_key);
-    *attempt = (struct dane_attempt){.verdict.result = DANE_REFUSED};
+    *attempt = (struct auth_attempt){.verdict.result = DANE_REFUSED};
 }

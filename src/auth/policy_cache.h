@@ -2,8 +2,8 @@
  * Answers of the policy service, kept until they expire, within a bound of memory; those that were
  * not asked for longest go first.
  */
-#ifndef DANE_POLICY_CACHE_H
-#define DANE_POLICY_CACHE_H
+#ifndef AUTH_POLICY_CACHE_H
+#define AUTH_POLICY_CACHE_H
 
 #include <stddef.h>
 #include <stdint.h>

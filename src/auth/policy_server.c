@@ -1,5 +1,5 @@
 /* The policy service: its loop and its connections. */
-#include "dane/policy_parts.h"
+#include "auth/policy_parts.h"
 
 #include "base/error.h"
 
@@ -332,7 +332,7 @@ static int watch_all(struct policy_server *server)
     if (server->epoll < 0)
         return BASE_EIO;
     server->resolve = (struct policy_watch){POLICY_RESOLVE, resolve_fd(server->context)};
-    server->fetched = (struct policy_watch){POLICY_FETCHER, dane_fetcher_fd(server->fetcher)};
+    server->fetched = (struct policy_watch){POLICY_FETCHER, auth_fetcher_fd(server->fetcher)};
     int status = watch(server, &server->resolve, EPOLLIN, EPOLL_CTL_ADD);
     if (status == BASE_OK)
         status = watch(server, &server->fetched, EPOLLIN, EPOLL_CTL_ADD);
@@ -349,12 +349,12 @@ static int start(struct policy_server *server, char why[POLICY_WHY])
     int status = policy_cache_new(server->options.cache_octets, &server->cache);
     if (status == BASE_OK)
         status = open_store(server, why);
-    struct dane_fetcher_options fetcher = {
+    struct auth_fetcher_options fetcher = {
         .ca_file = server->options.ca_file,
         .directory = server->directory,
     };
     if (status == BASE_OK)
-        status = dane_fetcher_new(&fetcher, &server->fetcher);
+        status = auth_fetcher_new(&fetcher, &server->fetcher);
     if (status == BASE_OK)
         status = open_signals(server);
     if (status == BASE_OK)
@@ -399,7 +399,7 @@ void policy_server_free(struct policy_server *server)
         /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): unlinked before */
         connection_close(server, server->connections);
     policy_fetches_end(server);
-    dane_fetcher_free(server->fetcher);
+    auth_fetcher_free(server->fetcher);
     dane_sts_store_free(server->store);
     policy_cache_free(server->cache);
     policy_listen_end(server);

@@ -1,5 +1,5 @@
 /* The numbers of the policy service: in one line for *metrics*, and as a file for Prometheus. */
-#include "dane/policy_parts.h"
+#include "auth/policy_parts.h"
 
 #include "base/error.h"
 #include "base/file.h"

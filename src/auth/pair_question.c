@@ -1,6 +1,6 @@
 /* Questions about pairs that are being found out, and those who wait for them. */
+#include "auth/pair_parts.h"
 #include "base/error.h"
-#include "dane/pair_parts.h"
 
 #include <inttypes.h>
 #include <stdio.h>

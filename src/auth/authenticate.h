@@ -3,8 +3,8 @@
  * a connection to each endpoint until one is good. Plans are made with an event loop or blocking,
  * connections block, with deadlines; for event loops see their parts: preamble.h, verify.h.
  */
-#ifndef DANE_AUTHENTICATE_H
-#define DANE_AUTHENTICATE_H
+#ifndef AUTH_AUTHENTICATE_H
+#define AUTH_AUTHENTICATE_H
 
 #include "dane/plan.h"
 #include "dane/verify.h"
@@ -13,7 +13,7 @@
 /* Fetches a document over HTTPS for the sans-I/O parts: no redirects, TLS 1.2 or better, the name
  * of the URL proved by PKIX, at most `most` octets, within `timeout_ms`. malloc'ed. `why` on
  * failure. BASE_EIO, BASE_ELIMIT, BASE_EFORMAT (not the media type that is wanted), BASE_ENOMEM. */
-struct dane_fetch {
+struct auth_fetch {
     const char *url;
     const char *media_type; /* "text/plain"; NULL: any */
     const char *ca_file;    /* NULL: the system's */
@@ -21,37 +21,37 @@ struct dane_fetch {
     size_t most;
     unsigned timeout_ms;
 };
-int dane_fetch(const struct dane_fetch *fetch, char **text, size_t *length, char why[200]);
+int auth_fetch(const struct auth_fetch *fetch, char **text, size_t *length, char why[200]);
 
 /* Who fetches policies for plans. `fetch` takes the wish (which holds during the call) and calls
- * dane_fetched once for its ticket: from within, or later in the context's thread; also when the
+ * auth_fetched once for its ticket: from within, or later in the context's thread; also when the
  * plan was cancelled. `text` NULL: `why` not. */
-struct dane_ticket;
-struct dane_documents {
-    void (*fetch)(void *context, const struct dane_fetch *fetch, struct dane_ticket *ticket);
+struct auth_ticket;
+struct auth_documents {
+    void (*fetch)(void *context, const struct auth_fetch *fetch, struct auth_ticket *ticket);
     void *context;
 };
-void dane_fetched(struct dane_ticket *ticket, const char *text, size_t length, const char *why);
+void auth_fetched(struct auth_ticket *ticket, const char *text, size_t length, const char *why);
 /* One that blocks; its context is the CA file, or NULL. */
-void dane_fetch_now(void *context, const struct dane_fetch *fetch, struct dane_ticket *ticket);
+void auth_fetch_now(void *context, const struct auth_fetch *fetch, struct auth_ticket *ticket);
 
 /* Makes a plan with an event loop (resolve_fd and so on). `done` is called once, with the plan,
  * which is the callee's, or an error: BASE_ENOMEM, BASE_ELIMIT (too many look-ups at once). A plan
  * that needs no answer is done from within start; *out is then of no use any more. BASE_EFORMAT: no
  * domain. */
-struct dane_run;
-typedef void dane_run_done(void *context, int error, struct dane_plan *plan);
-int dane_run_start(struct resolve_context *context, enum dane_service service, const char *domain,
-                   const struct dane_plan_options *options, const struct dane_documents *documents,
-                   dane_run_done *done, void *done_context, struct dane_run **out);
-void dane_run_cancel(struct dane_run *run); /* before `done`, which is then not called */
+struct auth_run;
+typedef void auth_run_done(void *context, int error, struct dane_plan *plan);
+int auth_run_start(struct resolve_context *context, enum dane_service service, const char *domain,
+                   const struct dane_plan_options *options, const struct auth_documents *documents,
+                   auth_run_done *done, void *done_context, struct auth_run **out);
+void auth_run_cancel(struct auth_run *run); /* before `done`, which is then not called */
 
 /* The same, blocking. The caller frees *plan, which owns *result. */
-int dane_plan_run(struct resolve_context *context, enum dane_service service, const char *domain,
-                  const struct dane_plan_options *options, const char *ca_file,
-                  struct dane_plan **plan, const struct dane_plan_result **result);
+int auth_plan(struct resolve_context *context, enum dane_service service, const char *domain,
+              const struct dane_plan_options *options, const char *ca_file, struct dane_plan **plan,
+              const struct dane_plan_result **result);
 
-struct dane_connect_options {
+struct auth_connect_options {
     const char *ca_file;
     const char *from;    /* EHLO name, XMPP from; NULL */
     unsigned timeout_ms; /* of one address; 0: 15 000 */
@@ -59,19 +59,19 @@ struct dane_connect_options {
     const char *address; /* connect here whatever the endpoint says ("127.0.0.1@2525"); NULL */
 };
 /* What came of one endpoint, over all its addresses. */
-struct dane_attempt {
+struct auth_attempt {
     struct dane_verdict verdict;
     char address[80];  /* the last tried */
     char protocol[16]; /* "TLSv1.3"; "" */
     char cipher[64];
-    struct dane_der *chain; /* as shown; dane_attempt_free */
+    struct dane_der *chain; /* as shown; auth_attempt_free */
     size_t chain_count;
     uint8_t *raw_public_key;
     size_t raw_length;
     bool connected, started_tls;
 };
-int dane_connect(const struct dane_endpoint *endpoint, const struct dane_connect_options *options,
-                 struct dane_attempt *out);
-void dane_attempt_free(struct dane_attempt *attempt);
+int auth_connect(const struct dane_endpoint *endpoint, const struct auth_connect_options *options,
+                 struct auth_attempt *out);
+void auth_attempt_free(struct auth_attempt *attempt);
 
 #endif

@@ -2,14 +2,14 @@
  * What the parts of the service for pairs share: connections (pair_server.c), questions that are
  * being found out (pair_question.c), their POSH documents (pair_posh.c).
  */
-#ifndef DANE_PAIR_PARTS_H
-#define DANE_PAIR_PARTS_H
+#ifndef AUTH_PAIR_PARTS_H
+#define AUTH_PAIR_PARTS_H
 
-#include "dane/fetcher.h"
+#include "auth/fetcher.h"
+#include "auth/pair_server.h"
+#include "auth/policy_cache.h"
 #include "dane/keyed.h"
 #include "dane/pair_request.h"
-#include "dane/pair_server.h"
-#include "dane/policy_cache.h"
 
 /* What a connection may have in the air; with more it is not read from. */
 #define PAIR_WAITS_MAX  256
@@ -49,7 +49,7 @@ struct pair_lookup {
 
 /* A POSH document being had: the addresses of its host, then HTTPS. */
 struct pair_posh {
-    struct dane_fetch_job *job; /* NULL: none wanted, or the fetcher has it */
+    struct auth_fetch_job *job; /* NULL: none wanted, or the fetcher has it */
     struct resolve_request *requests[2];
     unsigned missing; /* addresses */
     uint32_t id;      /* of the ask */
@@ -82,7 +82,7 @@ struct pair_server {
     struct resolve_context *context;
     struct dane_authorities *authorities;
     struct policy_cache *cache;
-    struct dane_fetcher *fetcher;
+    struct auth_fetcher *fetcher;
     int epoll;
     struct pair_watch resolve, fetched, signals;
     struct pair_watch listeners[PAIR_LISTENERS_MAX];

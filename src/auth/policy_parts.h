@@ -2,13 +2,13 @@
  * What the parts of the policy service share: connections (policy_server.c), questions that are
  * being looked up (policy_question.c), sockets (policy_listen.c), numbers (policy_metrics.c).
  */
-#ifndef DANE_POLICY_PARTS_H
-#define DANE_POLICY_PARTS_H
+#ifndef AUTH_POLICY_PARTS_H
+#define AUTH_POLICY_PARTS_H
 
-#include "dane/fetcher.h"
+#include "auth/fetcher.h"
+#include "auth/policy_cache.h"
+#include "auth/policy_server.h"
 #include "dane/keyed.h"
-#include "dane/policy_cache.h"
-#include "dane/policy_server.h"
 #include "dane/postfix.h"
 #include "dane/sts_store.h"
 
@@ -74,7 +74,7 @@ struct policy_fetch {
     struct keyed_link link; /* by the domain */
     struct policy_fetch *next_ready;
     struct policy_server *server;
-    struct dane_fetch_job *job; /* NULL while the fetcher has it */
+    struct auth_fetch_job *job; /* NULL while the fetcher has it */
     struct resolve_request *requests[2];
     unsigned missing;
     bool ready;
@@ -98,7 +98,7 @@ struct policy_server {
     struct resolve_context *context;
     struct policy_cache *cache;
     struct dane_sts_store *store;
-    struct dane_fetcher *fetcher;
+    struct auth_fetcher *fetcher;
     int epoll;
     struct policy_watch resolve, fetched, signals;
     struct policy_watch listeners[POLICY_LISTENERS_MAX];

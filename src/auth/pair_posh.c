@@ -1,7 +1,7 @@
 /* POSH documents for the service for pairs. The addresses of the host come from validated look-ups,
  * the document from the fetcher's threads, so that nothing waits for a web server. */
+#include "auth/pair_parts.h"
 #include "base/error.h"
-#include "dane/pair_parts.h"
 #include "dane/posh.h"
 
 #include <arpa/inet.h>
@@ -12,7 +12,7 @@
 
 #define ADDRESSES_MAX 8 /* of each family */
 
-static void tell(struct pair_question *question, const struct dane_fetch_job *job, const char *why)
+static void tell(struct pair_question *question, const struct auth_fetch_job *job, const char *why)
 {
     struct pair_posh *posh = &question->posh;
     question->server->counts.fetch_failures += why != NULL;
@@ -33,7 +33,7 @@ static bool read_part(CURLU *url, CURLUPart what, unsigned flags, char *out, siz
     return good;
 }
 
-static bool read_url(const char *text, struct dane_fetch_job *job)
+static bool read_url(const char *text, struct auth_fetch_job *job)
 {
     CURLU *url = curl_url();
     char host[DANE_DOMAIN_MAX], port[8], user[8];
@@ -53,7 +53,7 @@ static bool read_url(const char *text, struct dane_fetch_job *job)
 
 /* --- its addresses --- */
 
-static void add_addresses(struct dane_fetch_job *job, const struct validate_result *result)
+static void add_addresses(struct auth_fetch_job *job, const struct validate_result *result)
 {
     if (result->status == VALIDATE_BOGUS || result->status == VALIDATE_ERROR ||
         result->kind != VALIDATE_ANSWER_DATA)
@@ -145,7 +145,7 @@ void pair_posh_step(struct pair_question *question)
     posh->job->most = DANE_POSH_TEXT_MAX;
     posh->job->tag = ++server->last_tag;
     posh->tag = posh->job->tag;
-    if (found && dane_fetcher_start(server->fetcher, posh->job) == BASE_OK) {
+    if (found && auth_fetcher_start(server->fetcher, posh->job) == BASE_OK) {
         server->counts.fetches++;
         posh->job = NULL;
         return;
@@ -156,7 +156,7 @@ void pair_posh_step(struct pair_question *question)
 
 void pair_posh_done(struct pair_server *server)
 {
-    for (struct dane_fetch_job *job; (job = dane_fetcher_next(server->fetcher));) {
+    for (struct auth_fetch_job *job; (job = auth_fetcher_next(server->fetcher));) {
         struct pair_question *question = pair_question_of(server, job->tag);
         if (question) {
             question->posh.tag = 0;
@@ -165,7 +165,7 @@ void pair_posh_done(struct pair_server *server)
                  : job->why[0] != '\0'  ? job->why
                                         : base_strerror(job->status));
         }
-        dane_fetch_job_free(job);
+        auth_fetch_job_free(job);
     }
 }
 
@@ -176,6 +176,6 @@ void pair_posh_end(struct pair_question *question)
         if (posh->requests[i])
             resolve_cancel(posh->requests[i]);
     }
-    dane_fetch_job_free(posh->job);
+    auth_fetch_job_free(posh->job);
     *posh = (struct pair_posh){.id = posh->id};
 }

@@ -2,7 +2,7 @@
  * MTA-STS policies for the policy service: the addresses of the policy host by validated look-ups,
  * the document by the fetcher's threads, the outcome to the store and to questions that wait.
  */
-#include "dane/policy_parts.h"
+#include "auth/policy_parts.h"
 
 #include "base/error.h"
 
@@ -29,11 +29,11 @@ static void fetch_free(struct policy_fetch *fetch)
             resolve_cancel(fetch->requests[i]);
     }
     keyed_remove(&fetch->server->fetches, &fetch->link);
-    dane_fetch_job_free(fetch->job);
+    auth_fetch_job_free(fetch->job);
     free(fetch);
 }
 
-static void add_addresses(struct dane_fetch_job *job, const struct validate_result *result)
+static void add_addresses(struct auth_fetch_job *job, const struct validate_result *result)
 {
     bool good = result->status == VALIDATE_SECURE || result->status == VALIDATE_INSECURE ||
                 result->status == VALIDATE_INDETERMINATE;
@@ -100,7 +100,7 @@ static struct policy_fetch *fetch_new(struct policy_server *server, const char *
                                       const char *id)
 {
     struct policy_fetch *fetch = calloc(1, sizeof *fetch);
-    struct dane_fetch_job *job = calloc(1, sizeof *job);
+    struct auth_fetch_job *job = calloc(1, sizeof *job);
     if (!fetch || !job) {
         free(fetch);
         free(job);
@@ -141,7 +141,7 @@ int policy_fetch_start(struct policy_server *server, const char *domain, const c
     return status;
 }
 
-static void end(struct policy_fetch *fetch, struct dane_fetch_job *job)
+static void end(struct policy_fetch *fetch, struct auth_fetch_job *job)
 {
     struct policy_server *server = fetch->server;
     base_time now = base_clock_now();
@@ -162,7 +162,7 @@ static void end(struct policy_fetch *fetch, struct dane_fetch_job *job)
     base_log(server->log, now, job->status == BASE_OK ? BASE_LOG_INFO : BASE_LOG_WARNING,
              "sts=%s id=%s fetched=%s%s%s", job->domain, job->id,
              job->status == BASE_OK ? "yes" : "no", why[0] != '\0' ? " reason=" : "", why);
-    dane_fetch_job_free(job);
+    auth_fetch_job_free(job);
     fetch->job = NULL;
     char domain[DANE_DOMAIN_MAX];
     snprintf(domain, sizeof domain, "%s", fetch->domain);
@@ -172,7 +172,7 @@ static void end(struct policy_fetch *fetch, struct dane_fetch_job *job)
 
 static void hand_over(struct policy_fetch *fetch)
 {
-    struct dane_fetch_job *job = fetch->job;
+    struct auth_fetch_job *job = fetch->job;
     job->now = base_clock_now();
     if (job->addresses[0] == '\0') {
         job->status = BASE_EIO;
@@ -183,7 +183,7 @@ static void hand_over(struct policy_fetch *fetch)
         return;
     }
     job->why[0] = '\0';
-    int status = dane_fetcher_start(fetch->server->fetcher, job);
+    int status = auth_fetcher_start(fetch->server->fetcher, job);
     if (status == BASE_OK) {
         fetch->job = NULL;
         return;
@@ -205,13 +205,13 @@ void policy_fetches_step(struct policy_server *server)
 
 void policy_fetches_done(struct policy_server *server)
 {
-    for (struct dane_fetch_job *job; (job = dane_fetcher_next(server->fetcher));) {
+    for (struct auth_fetch_job *job; (job = auth_fetcher_next(server->fetcher));) {
         struct policy_fetch *fetch =
             (struct policy_fetch *)keyed_find(&server->fetches, job->domain);
         if (fetch)
             end(fetch, job);
         else
-            dane_fetch_job_free(job);
+            auth_fetch_job_free(job);
     }
 }
 

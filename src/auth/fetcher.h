@@ -2,16 +2,16 @@
  * MTA-STS policies (fetched and written to disk) and other documents had by a few threads, so that
  * an event loop never waits for a web server or a disk.
  */
-#ifndef DANE_FETCHER_H
-#define DANE_FETCHER_H
+#ifndef AUTH_FETCHER_H
+#define AUTH_FETCHER_H
 
 #include "base/clock.h"
 #include "dane/names.h"
 #include "dane/sts.h"
 
-struct dane_fetcher;
+struct auth_fetcher;
 
-struct dane_fetcher_options {
+struct auth_fetcher_options {
     const char *ca_file;   /* NULL: the system's */
     const char *directory; /* of the store; NULL: nothing is written */
     unsigned threads;      /* 0: 4 */
@@ -19,8 +19,8 @@ struct dane_fetcher_options {
     unsigned timeout_ms;   /* of one fetch; 0: 10 000 */
 };
 
-struct dane_fetch_job {
-    struct dane_fetch_job *next;
+struct auth_fetch_job {
+    struct auth_fetch_job *next;
     /* Wanted. */
     char domain[DANE_DOMAIN_MAX];
     char id[DANE_STS_ID_MAX + 1];
@@ -33,22 +33,22 @@ struct dane_fetch_job {
     size_t most;
     uint64_t tag; /* the caller's */
     /* What came of it. */
-    int status; /* of dane_fetch, or that it is no policy */
+    int status; /* of auth_fetch, or that it is no policy */
     char why[200];
     char *text; /* malloc'ed */
     size_t length;
     int written; /* of dane_sts_store_write */
 };
 
-int dane_fetcher_new(const struct dane_fetcher_options *options, struct dane_fetcher **out);
+int auth_fetcher_new(const struct auth_fetcher_options *options, struct auth_fetcher **out);
 /* Waits for what is under way. */
-void dane_fetcher_free(struct dane_fetcher *fetcher);
+void auth_fetcher_free(struct auth_fetcher *fetcher);
 /* The job becomes the fetcher's until it is given back. BASE_ELIMIT: there are too many. */
-int dane_fetcher_start(struct dane_fetcher *fetcher, struct dane_fetch_job *job);
+int auth_fetcher_start(struct auth_fetcher *fetcher, struct auth_fetch_job *job);
 /* Readable when a job is done. */
-int dane_fetcher_fd(const struct dane_fetcher *fetcher);
+int auth_fetcher_fd(const struct auth_fetcher *fetcher);
 /* A job that is done; the caller's again. NULL: none. */
-struct dane_fetch_job *dane_fetcher_next(struct dane_fetcher *fetcher);
-void dane_fetch_job_free(struct dane_fetch_job *job);
+struct auth_fetch_job *auth_fetcher_next(struct auth_fetcher *fetcher);
+void auth_fetch_job_free(struct auth_fetch_job *job);
 
 #endif

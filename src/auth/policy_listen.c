@@ -1,5 +1,5 @@
 /* The sockets that Postfix connects to. */
-#include "dane/policy_parts.h"
+#include "auth/policy_parts.h"
 
 #include "base/error.h"
 #include "net/socket.h"
