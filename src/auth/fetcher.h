@@ -5,8 +5,8 @@
 #ifndef AUTH_FETCHER_H
 #define AUTH_FETCHER_H
 
+#include "auth/host.h"
 #include "base/clock.h"
-#include "dane/names.h"
 #include "dane/sts.h"
 
 struct auth_fetcher;
@@ -24,7 +24,7 @@ struct auth_fetch_job {
     /* Wanted. */
     char domain[DANE_DOMAIN_MAX];
     char id[DANE_STS_ID_MAX + 1];
-    char addresses[1024]; /* of mta-sts.DOMAIN: "192.0.2.1,2001:db8::1" */
+    char addresses[AUTH_HOST_ADDRESSES]; /* of mta-sts.DOMAIN: "192.0.2.1,2001:db8::1" */
     base_time now;
     /* Or another document: `url`, at `domain` and `port`, at most `most` octets. It is not looked
      * into, and not written. */

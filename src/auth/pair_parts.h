@@ -6,6 +6,7 @@
 #define AUTH_PAIR_PARTS_H
 
 #include "auth/fetcher.h"
+#include "auth/host.h"
 #include "auth/pair_server.h"
 #include "auth/policy_cache.h"
 #include "dane/keyed.h"
@@ -50,10 +51,9 @@ struct pair_lookup {
 /* A POSH document being had: the addresses of its host, then HTTPS. */
 struct pair_posh {
     struct auth_fetch_job *job; /* NULL: none wanted, or the fetcher has it */
-    struct resolve_request *requests[2];
-    unsigned missing; /* addresses */
-    uint32_t id;      /* of the ask */
-    uint64_t tag;     /* of the job that the fetcher has; 0 */
+    struct auth_host host;
+    uint32_t id;  /* of the ask */
+    uint64_t tag; /* of the job that the fetcher has; 0 */
 };
 
 struct pair_question {

@@ -6,12 +6,9 @@
 
 #include "base/error.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ADDRESSES_MAX 16
 
 static void make_ready(struct policy_fetch *fetch)
 {
@@ -24,76 +21,22 @@ static void make_ready(struct policy_fetch *fetch)
 
 static void fetch_free(struct policy_fetch *fetch)
 {
-    for (size_t i = 0; i < 2; i++) {
-        if (fetch->requests[i])
-            resolve_cancel(fetch->requests[i]);
-    }
+    auth_host_cancel(&fetch->host);
     keyed_remove(&fetch->server->fetches, &fetch->link);
     auth_fetch_job_free(fetch->job);
     free(fetch);
 }
 
-static void add_addresses(struct auth_fetch_job *job, const struct validate_result *result)
+static void found_host(void *context)
 {
-    bool good = result->status == VALIDATE_SECURE || result->status == VALIDATE_INSECURE ||
-                result->status == VALIDATE_INDETERMINATE;
-    if (!good || result->kind != VALIDATE_ANSWER_DATA) {
-        if (!good && job->why[0] == '\0')
-            snprintf(job->why, sizeof job->why, "the address of the policy host cannot be had: %s",
-                     result->sentence ? result->sentence : "error");
-        return;
-    }
-    const struct validate_records *set = &result->answer[0];
-    for (size_t i = 0; i < set->count && i < ADDRESSES_MAX; i++) {
-        const struct validate_rdata *rdata = &set->rdata[i];
-        char text[INET6_ADDRSTRLEN];
-        size_t used = strlen(job->addresses);
-        if ((rdata->length != 4 && rdata->length != 16) ||
-            !inet_ntop(rdata->length == 4 ? AF_INET : AF_INET6, rdata->data, text, sizeof text) ||
-            used + strlen(text) + 2 > sizeof job->addresses)
-            continue;
-        snprintf(job->addresses + used, sizeof job->addresses - used, "%s%s", used > 0 ? "," : "",
-                 text);
-    }
-}
-
-static void take_address(struct policy_fetch *fetch, size_t index,
-                         const struct validate_result *result)
-{
-    fetch->requests[index] = NULL;
-    fetch->missing--;
-    if (result)
-        add_addresses(fetch->job, result);
-    validate_result_unref(result);
-    make_ready(fetch);
-}
-
-static void got_v4(void *context, const struct validate_result *result)
-{
-    take_address(context, 0, result);
-}
-
-static void got_v6(void *context, const struct validate_result *result)
-{
-    take_address(context, 1, result);
+    make_ready(context);
 }
 
 static int look_up(struct policy_fetch *fetch)
 {
-    struct resolve_context *context = fetch->server->context;
     char host[DANE_DOMAIN_MAX + 16];
-    uint8_t name[DNS_NAME_MAX];
-    size_t length;
     snprintf(host, sizeof host, "mta-sts.%s", fetch->domain);
-    if (dns_name_from_text(name, &length, host, strlen(host), (const uint8_t *)"") != BASE_OK)
-        return BASE_ERANGE;
-    int status = resolve_start(context, name, DNS_TYPE_A, got_v4, fetch, &fetch->requests[0]);
-    if (status != BASE_OK)
-        return status;
-    fetch->missing = 1;
-    if (resolve_start(context, name, DNS_TYPE_AAAA, got_v6, fetch, &fetch->requests[1]) == BASE_OK)
-        fetch->missing = 2;
-    return BASE_OK;
+    return auth_host_start(&fetch->host, fetch->server->context, host, found_host, fetch);
 }
 
 static struct policy_fetch *fetch_new(struct policy_server *server, const char *domain,
@@ -174,15 +117,14 @@ static void hand_over(struct policy_fetch *fetch)
 {
     struct auth_fetch_job *job = fetch->job;
     job->now = base_clock_now();
-    if (job->addresses[0] == '\0') {
+    if (fetch->host.addresses[0] == '\0') {
         job->status = BASE_EIO;
-        if (job->why[0] == '\0')
-            snprintf(job->why, sizeof job->why, "the policy host mta-sts.%.120s has no address",
-                     job->domain);
+        snprintf(job->why, sizeof job->why, "the policy host mta-sts.%.60s: %.110s", job->domain,
+                 fetch->host.why);
         end(fetch, job);
         return;
     }
-    job->why[0] = '\0';
+    memcpy(job->addresses, fetch->host.addresses, sizeof job->addresses);
     int status = auth_fetcher_start(fetch->server->fetcher, job);
     if (status == BASE_OK) {
         fetch->job = NULL;
@@ -198,7 +140,7 @@ void policy_fetches_step(struct policy_server *server)
         struct policy_fetch *fetch = server->ready_fetches;
         server->ready_fetches = fetch->next_ready;
         fetch->ready = false;
-        if (fetch->missing == 0)
+        if (fetch->host.missing == 0)
             hand_over(fetch);
     }
 }

@@ -75,8 +75,7 @@ struct policy_fetch {
     struct policy_fetch *next_ready;
     struct policy_server *server;
     struct auth_fetch_job *job; /* NULL while the fetcher has it */
-    struct resolve_request *requests[2];
-    unsigned missing;
+    struct auth_host host;
     bool ready;
     char domain[DANE_DOMAIN_MAX];
 };
