@@ -3,10 +3,12 @@
 
 #include "base/error.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define LOOK_SERVERS 15  /* seconds between looks, while servers are waited for */
 #define LOOK_CACHES  300 /* while caches are */
@@ -99,10 +101,30 @@ static bool displaces(const struct dane_life_server *server, const struct dane_l
 /* --- what the servers say --- */
 
 struct survey {
-    size_t answered;
-    const struct dane_life_server *silent, *lacks_next, *lacks_current, *broken, *displaced, *extra;
+    size_t answered, with_records; /* the latter: no aliases */
+    const struct dane_life_server *silent, *astray, *lacks_next, *lacks_current, *broken,
+        *displaced, *extra;
     bool any_set;
 };
+
+static bool same_alias(const struct dane_life_server *one, const struct dane_life_server *other)
+{
+    if (one->alias == NULL || other->alias == NULL)
+        return one->alias == other->alias;
+    return strcasecmp(one->alias, other->alias) == 0;
+}
+
+/* The first server of a hop that answers says whether there is an alias, and where it leads. NULL:
+ * none does. */
+static const struct dane_life_server *speaker(const struct dane_life_server *servers, size_t count,
+                                              unsigned hop)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (servers[i].hop == hop && servers[i].answered)
+            return &servers[i];
+    }
+    return NULL;
+}
 
 static bool has_extra(const struct dane_life_wanted *wanted, const struct dane_life_server *server)
 {
@@ -113,14 +135,10 @@ static bool has_extra(const struct dane_life_wanted *wanted, const struct dane_l
     return false;
 }
 
-static void survey_server(const struct dane_life_wanted *wanted,
-                          const struct dane_life_server *server, struct survey *survey)
+static void survey_records(const struct dane_life_wanted *wanted,
+                           const struct dane_life_server *server, struct survey *survey)
 {
-    if (!server->answered) {
-        survey->silent = server;
-        return;
-    }
-    survey->answered++;
+    survey->with_records++;
     survey->any_set |= server->count > 0;
     if (dane_life_match(server->records, server->count, &wanted->next, wanted->usages) !=
         DANE_LIFE_MATCH)
@@ -138,15 +156,41 @@ static void survey_server(const struct dane_life_wanted *wanted,
         survey->extra = server;
 }
 
-/* The list of servers, whatever their order. */
+static void survey_servers(const struct dane_life_wanted *wanted,
+                           const struct dane_life_server *servers, size_t count,
+                           struct survey *survey)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct dane_life_server *server = &servers[i];
+        if (!server->answered) {
+            survey->silent = server;
+            continue;
+        }
+        survey->answered++;
+        if (!same_alias(server, speaker(servers, count, server->hop)))
+            survey->astray = server;
+        else if (server->alias == NULL)
+            survey_records(wanted, server, survey);
+    }
+}
+
+static uint64_t hash_text(uint64_t seed, const char *text)
+{
+    uint64_t hash = 0xcbf29ce484222325u + seed;
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (uint8_t)tolower((unsigned char)*text)) * 0x100000001b3u;
+    return hash * hash;
+}
+
+/* The list of servers, whatever their order, and where the aliases lead. While no server of a hop
+ * answers its alias is not known, which counts as another one. */
 static uint64_t mark(const struct dane_life_server *servers, size_t count)
 {
     uint64_t all = count;
     for (size_t i = 0; i < count; i++) {
-        uint64_t hash = 0xcbf29ce484222325u;
-        for (const char *at = servers[i].name; *at != '\0'; at++)
-            hash = (hash ^ (uint8_t)*at) * 0x100000001b3u;
-        all += hash * hash;
+        all += hash_text(servers[i].hop, servers[i].name);
+        if (servers[i].alias != NULL && speaker(servers, count, servers[i].hop) == &servers[i])
+            all += hash_text(servers[i].hop, servers[i].alias);
     }
     return all;
 }
@@ -156,23 +200,25 @@ static void remember(const struct dane_life_wanted *wanted, const struct dane_li
                      struct dane_life_state *state)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!servers[i].answered || servers[i].count == 0)
+        if (!servers[i].answered || (servers[i].count == 0 && servers[i].alias == NULL))
             continue;
         if (servers[i].ttl > state->ttl)
             state->ttl = servers[i].ttl;
-        if (dane_life_match(servers[i].records, servers[i].count, &wanted->next, wanted->usages) !=
-            DANE_LIFE_MATCH)
+        if (servers[i].alias == NULL &&
+            dane_life_match(servers[i].records, servers[i].count, &wanted->next, wanted->usages) !=
+                DANE_LIFE_MATCH)
             state->old_seen = true;
     }
     uint64_t list = mark(servers, count);
-    bool missing = survey->lacks_next != NULL || survey->lacks_current != NULL;
+    bool missing = survey->lacks_next != NULL || survey->lacks_current != NULL ||
+                   survey->astray != NULL || survey->with_records == 0;
     /* A server that was not asked before may have given out the former set until now. */
     if (missing || list != state->servers)
         state->complete_since = 0;
     state->servers = list;
     if (state->complete_since > now)
         state->complete_since = now; /* the clock went back */
-    if (!missing && count > 0 && survey->answered == count && state->complete_since == 0)
+    if (!missing && survey->answered == count && state->complete_since == 0)
         state->complete_since = now;
 }
 
@@ -199,6 +245,21 @@ static void say(struct dane_life_advice *out, enum dane_life_step step, const ch
     va_end(args);
 }
 
+static void disagree(const struct dane_life_wanted *wanted, const struct survey *survey,
+                     struct dane_life_advice *out)
+{
+    const struct dane_life_server *server = survey->astray;
+    if (server != NULL)
+        say(out, DANE_LIFE_SERVERS,
+            "the servers do not agree on the alias at %s: %s has %s%s, the others have something "
+            "else",
+            wanted->where, server->name, server->alias != NULL ? "one to " : "none",
+            server->alias != NULL ? server->alias : "");
+    else
+        say(out, DANE_LIFE_SERVERS, "%s has no authoritative server that could be asked",
+            wanted->where);
+}
+
 static void after_switch(const struct dane_life_wanted *wanted, const struct survey *survey,
                          struct dane_life_advice *out)
 {
@@ -214,6 +275,8 @@ static void after_switch(const struct dane_life_wanted *wanted, const struct sur
             "%s does not answer, so it is not known whether it has the "
             "record of the new certificate",
             survey->silent->name);
+    } else if (survey->astray != NULL || survey->with_records == 0) {
+        disagree(wanted, survey, out);
     } else if (survey->extra != NULL) {
         say(out, DANE_LIFE_REMOVE,
             "the new certificate is shown and every server has its record: records at %s that do "
@@ -256,8 +319,7 @@ static void wait_or_switch(const struct dane_life_wanted *wanted, const struct s
             "%s does not answer: it may give out the former set, or come back with it",
             survey->silent->name);
     } else if (out->safe_at == 0) {
-        say(out, DANE_LIFE_SERVERS, "%s has no authoritative server that could be asked",
-            wanted->where);
+        disagree(wanted, survey, out);
     } else if (now < out->safe_at) {
         base_time_iso(out->safe_at, when);
         say(out, DANE_LIFE_CACHES,
@@ -280,8 +342,7 @@ void dane_life_look(const struct dane_life_wanted *wanted, const struct dane_lif
                     struct dane_life_advice *out)
 {
     struct survey survey = {0};
-    for (size_t i = 0; i < count; i++)
-        survey_server(wanted, &servers[i], &survey);
+    survey_servers(wanted, servers, count, &survey);
     *out = (struct dane_life_advice){.next_look = now + LOOK_SERVERS};
     remember(wanted, servers, count, &survey, now, state);
     out->add_next = survey.lacks_next != NULL && wanted->next_record != NULL;

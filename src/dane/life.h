@@ -7,6 +7,9 @@
  * certificate may be shown when every authoritative server has been seen with a record for it, and
  * the largest TTL of the sets before has passed since then. The record of the certificate that is
  * shown is never to be taken out.
+ *
+ * An alias is one more thing that caches hold: its TTL counts as those of sets do, servers must
+ * agree on it, and one that leads elsewhere begins the wait anew.
  */
 #ifndef DANE_LIFE_H
 #define DANE_LIFE_H
@@ -37,13 +40,17 @@ struct dane_life_wanted {
     const char *where; /* "_25._tcp.mx.example.org", for the reasons */
 };
 
-/* One authoritative server, as it was just seen. */
+/* One authoritative server, as it was just seen. Where the name of the service is an alias (CNAME),
+ * those that have the name it leads to are asked for it, too. */
 struct dane_life_server {
     const char *name; /* with its address */
     bool answered;
     const struct dane_tlsa *records; /* none: it says that there are none */
     size_t count;
-    uint32_t ttl;
+    uint32_t ttl;      /* of the records, or of the alias */
+    unsigned hop;      /* 0: it was asked for the service's own name; 1: for the name that the alias
+                        * there leads to, and so on */
+    const char *alias; /* it has an alias to this name, and so no records; NULL: none */
 };
 
 /* What is remembered from one look to the next; zero at first. */
@@ -51,7 +58,7 @@ struct dane_life_state {
     base_time complete_since; /* every server has had the new set since then; 0: not */
     uint32_t ttl;             /* the largest that was seen */
     bool old_seen;            /* `ttl` is of a set without the next record */
-    uint64_t servers;         /* stands for the list of servers */
+    uint64_t servers;         /* stands for the list of servers, and for the aliases */
 };
 
 enum dane_life_step {

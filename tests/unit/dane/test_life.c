@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "certificates.h"
+
 #define NOW      ((base_time)1790000000)
 #define SERVERS  3
 #define CACHES   5
@@ -357,11 +359,266 @@ static void test_what_is_refused_or_unknown(void **state)
     teardown(&f);
 }
 
+static void test_the_present_certificate(void **state)
+{
+    struct fixture f;
+    /* Nothing is there, and the present certificate is known: both records at once. */
+    setup(&f, DANE_SHA256);
+    f.servers[0].count = f.servers[1].count = 0;
+    assert_int_equal(step(&f, NOW), DANE_LIFE_PUBLISH);
+    assert_true(f.advice.add_next && f.advice.add_current);
+    /* Only the next one's is there: whoever holds it refuses what is shown now. */
+    f.servers[0].records = f.servers[1].records = f.both + 1;
+    f.servers[0].count = f.servers[1].count = 1;
+    assert_int_equal(step(&f, NOW), DANE_LIFE_PUBLISH);
+    assert_true(f.advice.add_current && !f.advice.add_next);
+    assert_non_null(strstr(f.advice.reason, "broken already"));
+    /* With records of which none can be used, senders ask for nothing: not broken. */
+    struct dane_tlsa odd = {.usage = 7, .matching = 1, .length = 32, .data = f.both[0].data};
+    f.servers[0].records = f.servers[1].records = &odd;
+    assert_int_equal(step(&f, NOW), DANE_LIFE_PUBLISH);
+    assert_null(strstr(f.advice.reason, "broken already"));
+    teardown(&f);
+}
+
+static void test_after_the_switch(void **state)
+{
+    struct fixture f;
+    setup(&f, DANE_SHA256);
+    f.wanted.switched = true;
+    assert_int_equal(step(&f, NOW), DANE_LIFE_PUBLISH); /* shown too early */
+    assert_true(f.advice.add_next);
+    f.servers[0].count = f.servers[1].count = 2;
+    f.servers[1].answered = false;
+    assert_int_equal(step(&f, NOW), DANE_LIFE_SERVERS);
+    f.servers[1].answered = true;
+    assert_int_equal(step(&f, NOW), DANE_LIFE_REMOVE);
+    assert_false(dane_life_leans(&f.both[0], &f.wanted.next));
+    assert_true(dane_life_leans(&f.both[1], &f.wanted.next));
+    dane_life_look(&f.wanted, NULL, 0, NOW, &f.state, &f.advice);
+    assert_int_equal(f.advice.step, DANE_LIFE_SERVERS);
+    teardown(&f);
+}
+
+static void test_next_change_keeps_the_ttl(void **state)
+{
+    struct fixture f;
+    setup(&f, DANE_SHA256);
+    step(&f, NOW);
+    f.servers[0].count = f.servers[1].count = 2;
+    step(&f, NOW + 10);
+    dane_life_begin(&f.state);
+    assert_int_equal(f.state.ttl, 300);
+    assert_false(f.state.old_seen);
+    assert_int_equal(f.state.complete_since, 0);
+    /* A clock that goes back does not shorten the wait. */
+    step(&f, NOW + 10);
+    step(&f, NOW - 5000);
+    assert_int_equal(f.state.complete_since, NOW - 5000);
+    teardown(&f);
+}
+
+/* --- aliases --- */
+
+struct aliased {
+    struct fixture f;
+    struct dane_life_server servers[4]; /* two that have the alias, two that have its end */
+};
+
+static void setup_alias(struct aliased *a)
+{
+    setup(&a->f, DANE_SHA256);
+    for (size_t i = 0; i < 4; i++) {
+        a->servers[i] = a->f.servers[i % 2];
+        a->servers[i].hop = i < 2 ? 0 : 1;
+    }
+    a->servers[0].alias = "_dane.host.test.";
+    a->servers[1].alias = "_DANE.host.test.";
+    a->servers[0].records = a->servers[1].records = NULL;
+    a->servers[0].count = a->servers[1].count = 0;
+    a->servers[0].ttl = a->servers[1].ttl = 7200;
+}
+
+static enum dane_life_step step_alias(struct aliased *a, base_time now)
+{
+    dane_life_look(&a->f.wanted, a->servers, 4, now, &a->f.state, &a->f.advice);
+    return a->f.advice.step;
+}
+
+static void test_alias(void **state)
+{
+    struct aliased a;
+    setup_alias(&a);
+    assert_int_equal(step_alias(&a, NOW), DANE_LIFE_PUBLISH);
+    assert_true(a.f.advice.add_next && !a.f.advice.add_current);
+    a.servers[2].count = a.servers[3].count = 2;
+    assert_int_equal(step_alias(&a, NOW), DANE_LIFE_CACHES);
+    assert_int_equal(a.f.advice.safe_at,
+                     NOW + 7200 + DANE_LIFE_MARGIN); /* the alias', the longer */
+    /* The alias is asked of all who have it. */
+    a.servers[1].answered = false;
+    assert_int_equal(step_alias(&a, NOW + 9000), DANE_LIFE_SERVERS);
+    a.servers[1].answered = true;
+    assert_int_equal(step_alias(&a, NOW + 9001), DANE_LIFE_SWITCH);
+    /* They disagree: on where it leads, or on whether there is one. */
+    a.servers[1].alias = "_other.host.test.";
+    assert_int_equal(step_alias(&a, NOW + 9002), DANE_LIFE_SERVERS);
+    assert_non_null(strstr(a.f.advice.reason, "_other.host.test."));
+    a.servers[1].alias = NULL;
+    a.servers[1].records = a.f.both;
+    a.servers[1].count = 2;
+    assert_int_equal(step_alias(&a, NOW + 9003), DANE_LIFE_SERVERS);
+    assert_non_null(strstr(a.f.advice.reason, "do not agree"));
+    /* Elsewhere for all: the wait begins anew. */
+    a.servers[1].records = NULL;
+    a.servers[1].count = 0;
+    a.servers[0].alias = a.servers[1].alias = "_other.host.test.";
+    assert_int_equal(step_alias(&a, NOW + 9004), DANE_LIFE_CACHES);
+    assert_int_equal(a.f.advice.safe_at, NOW + 9004 + 7200 + DANE_LIFE_MARGIN);
+    assert_int_equal(step_alias(&a, NOW + 20000), DANE_LIFE_SWITCH);
+    a.servers[0].alias = a.servers[1].alias = "_third.host.test.";
+    assert_int_equal(step_alias(&a, NOW + 20001), DANE_LIFE_CACHES);
+    /* An alias that leads to nobody who could be asked. */
+    dane_life_look(&a.f.wanted, a.servers, 2, NOW + 90000, &a.f.state, &a.f.advice);
+    assert_int_equal(a.f.advice.step, DANE_LIFE_SERVERS);
+    assert_false(a.f.advice.switch_safe);
+    a.f.wanted.switched = true;
+    assert_int_equal(step_alias(&a, NOW + 90001), DANE_LIFE_REMOVE);
+    a.servers[0].alias = "_fourth.host.test.";
+    assert_int_equal(step_alias(&a, NOW + 90002), DANE_LIFE_SERVERS);
+    teardown(&a.f);
+}
+
+/* --- authorities (usage 2) --- */
+
+struct authority {
+    struct test_certificate ca, other, now, next, foreign;
+    struct dane_der chains[3][2]; /* now, next: below `ca`; foreign: below `other` */
+    uint8_t *data[4];
+    struct dane_tlsa pins[4]; /* 2 0 1 and 2 1 1 of `ca`, 2 1 1 of `other`, 3 1 1 of foreign */
+};
+
+static void pin(struct authority *a, size_t at, uint8_t usage, uint8_t selector,
+                const struct test_certificate *of)
+{
+    size_t length;
+    assert_int_equal(
+        dane_tlsa_make(selector, DANE_SHA256, of->der, of->length, &a->data[at], &length), BASE_OK);
+    a->pins[at] = (struct dane_tlsa){.usage = usage,
+                                     .selector = selector,
+                                     .matching = DANE_SHA256,
+                                     .length = (uint16_t)length,
+                                     .data = a->data[at]};
+}
+
+static void setup_authority(struct authority *a)
+{
+    a->ca = certificate_make(&(struct certificate_spec){.subject = "CA", .authority = true});
+    a->other = certificate_make(&(struct certificate_spec){.subject = "CA 2", .authority = true});
+    a->now = certificate_make(&(struct certificate_spec){.subject = "mx", .issuer = &a->ca});
+    a->next = certificate_make(&(struct certificate_spec){.subject = "mx", .issuer = &a->ca});
+    a->foreign = certificate_make(&(struct certificate_spec){.subject = "mx", .issuer = &a->other});
+    const struct test_certificate *leaves[] = {&a->now, &a->next, &a->foreign};
+    for (size_t i = 0; i < 3; i++) {
+        const struct test_certificate *issuer = i < 2 ? &a->ca : &a->other;
+        a->chains[i][0] = (struct dane_der){leaves[i]->der, leaves[i]->length};
+        a->chains[i][1] = (struct dane_der){issuer->der, issuer->length};
+    }
+    pin(a, 0, DANE_TA, DANE_CERTIFICATE, &a->ca);
+    pin(a, 1, DANE_TA, DANE_PUBLIC_KEY, &a->ca);
+    pin(a, 2, DANE_TA, DANE_PUBLIC_KEY, &a->other);
+    pin(a, 3, DANE_EE, DANE_PUBLIC_KEY, &a->foreign);
+}
+
+static void teardown_authority(struct authority *a)
+{
+    for (size_t i = 0; i < 4; i++)
+        free(a->data[i]);
+    certificate_free(&a->foreign);
+    certificate_free(&a->next);
+    certificate_free(&a->now);
+    certificate_free(&a->other);
+    certificate_free(&a->ca);
+}
+
+/* Whoever pins the authority that issues renews under it without a new record. */
+static void test_authority_stays(void **state)
+{
+    struct authority a;
+    setup_authority(&a);
+    for (size_t i = 0; i < 2; i++) {
+        struct dane_life_wanted wanted = {.current = {a.chains[0], 2},
+                                          .next = {a.chains[1], 2},
+                                          .usages = DANE_USAGES_OPPORTUNISTIC,
+                                          .ttl = 300,
+                                          .where = "_25._tcp.mx.test"};
+        struct dane_life_server server = {
+            .name = "ns1", .answered = true, .records = &a.pins[i], .count = 1, .ttl = 300};
+        struct dane_life_state memory = {0};
+        struct dane_life_advice advice;
+        dane_life_look(&wanted, &server, 1, NOW, &memory, &advice);
+        assert_int_equal(advice.step, DANE_LIFE_CACHES);
+        assert_false(advice.add_next || advice.add_current);
+        dane_life_look(&wanted, &server, 1, NOW + 360, &memory, &advice);
+        assert_int_equal(advice.step, DANE_LIFE_SWITCH);
+        wanted.switched = true;
+        dane_life_look(&wanted, &server, 1, NOW + 400, &memory, &advice);
+        assert_int_equal(advice.step, DANE_LIFE_DONE); /* the pin is leaned on still */
+        /* Without the authority in what is shown, the pin finds nothing. */
+        wanted.next.count = 1;
+        dane_life_look(&wanted, &server, 1, NOW + 401, &memory, &advice);
+        assert_int_equal(advice.step, DANE_LIFE_PUBLISH);
+    }
+    teardown_authority(&a);
+}
+
+/* The next certificate is from another authority: it wants a record of its own, of whatever usage,
+ * and the former authority's goes only after the switch. */
+static void test_authority_changes(void **state)
+{
+    struct authority a;
+    setup_authority(&a);
+    for (size_t i = 2; i < 4; i++) {
+        struct dane_tlsa set[2] = {a.pins[1], a.pins[i]};
+        struct dane_life_wanted wanted = {.current = {a.chains[0], 2},
+                                          .next = {a.chains[2], 2},
+                                          .next_record = &a.pins[i],
+                                          .usages = DANE_USAGES_OPPORTUNISTIC,
+                                          .where = "_25._tcp.mx.test"};
+        struct dane_life_server server = {
+            .name = "ns1", .answered = true, .records = set, .count = 1, .ttl = 300};
+        struct dane_life_state memory = {0};
+        struct dane_life_advice advice;
+        dane_life_look(&wanted, &server, 1, NOW, &memory, &advice);
+        assert_int_equal(advice.step, DANE_LIFE_PUBLISH);
+        assert_true(advice.add_next);
+        server.count = 2;
+        dane_life_look(&wanted, &server, 1, NOW + 1, &memory, &advice);
+        assert_int_equal(advice.step, DANE_LIFE_CACHES);
+        assert_true(dane_life_leans(&set[0], &wanted.current));
+        wanted.switched = true;
+        dane_life_look(&wanted, &server, 1, NOW + 400, &memory, &advice);
+        assert_int_equal(advice.step, DANE_LIFE_REMOVE);
+        assert_false(dane_life_leans(&set[0], &wanted.next));
+        server.records = set + 1;
+        server.count = 1;
+        dane_life_look(&wanted, &server, 1, NOW + 500, &memory, &advice);
+        assert_int_equal(advice.step, DANE_LIFE_DONE);
+    }
+    teardown_authority(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_usual_way),
         cmocka_unit_test(test_what_is_refused_or_unknown),
+        cmocka_unit_test(test_the_present_certificate),
+        cmocka_unit_test(test_after_the_switch),
+        cmocka_unit_test(test_next_change_keeps_the_ttl),
+        cmocka_unit_test(test_alias),
+        cmocka_unit_test(test_authority_stays),
+        cmocka_unit_test(test_authority_changes),
         cmocka_unit_test(test_no_schedule_breaks_delivery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
