@@ -291,7 +291,7 @@ static void bench_many(size_t domains)
                 turn(context);
             }
         } else {
-            struct auth_documents documents = {no_policy, NULL};
+            struct auth_documents documents = {.fetch = no_policy};
             for (size_t i = 0; crowd.done < domains;) {
                 while (i < domains && i - crowd.done < AT_ONCE) {
                     char domain[64];

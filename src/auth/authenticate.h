@@ -17,11 +17,27 @@ struct auth_fetch {
     const char *url;
     const char *media_type; /* "text/plain"; NULL: any */
     const char *ca_file;    /* NULL: the system's */
-    const char *resolve;    /* "host:port:address": for tests; NULL */
+    const char *resolve;    /* "host:port:addresses": what look-ups of our own gave; NULL: the
+                             * system's resolver is asked */
+    const char *connect;    /* connect here whatever the host's addresses are, in the way of
+                             * net_address_parse ("127.0.0.1@8443"); NULL */
     size_t most;
     unsigned timeout_ms;
 };
 int auth_fetch(const struct auth_fetch *fetch, char **text, size_t *length, char why[200]);
+
+/* How documents are had by those who block: their host is found by validated look-ups. */
+struct auth_web {
+    struct resolve_context *resolve;
+    const char *ca_file; /* NULL: the system's */
+    /* Where to connect for a host instead ("127.0.0.1@8443"); NULL, or gives NULL: to its
+     * addresses. */
+    const char *(*connect)(const void *context, const char *host);
+    const void *connect_context;
+};
+/* auth_fetch with what `web` says; `fetch` tells the rest. Not while a plan is being made. */
+int auth_web_fetch(const struct auth_web *web, const struct auth_fetch *fetch, char **text,
+                   size_t *length, char why[200]);
 
 /* Who fetches policies for plans. `fetch` takes the wish (which holds during the call) and calls
  * auth_fetched once for its ticket: from within, or later in the context's thread; also when the
@@ -30,9 +46,12 @@ struct auth_ticket;
 struct auth_documents {
     void (*fetch)(void *context, const struct auth_fetch *fetch, struct auth_ticket *ticket);
     void *context;
+    /* Not NULL: the host is looked up first, and `fetch` told where it is; without an address it is
+     * not called. */
+    const struct auth_web *web;
 };
 void auth_fetched(struct auth_ticket *ticket, const char *text, size_t length, const char *why);
-/* One that blocks; its context is the CA file, or NULL. */
+/* One that blocks; its context is a struct auth_web. */
 void auth_fetch_now(void *context, const struct auth_fetch *fetch, struct auth_ticket *ticket);
 
 /* Makes a plan with an event loop (resolve_fd and so on). `done` is called once, with the plan,
@@ -46,10 +65,10 @@ int auth_run_start(struct resolve_context *context, enum dane_service service, c
                    auth_run_done *done, void *done_context, struct auth_run **out);
 void auth_run_cancel(struct auth_run *run); /* before `done`, which is then not called */
 
-/* The same, blocking. The caller frees *plan, which owns *result. */
+/* The same, blocking; `web` has the same context. The caller frees *plan, which owns *result. */
 int auth_plan(struct resolve_context *context, enum dane_service service, const char *domain,
-              const struct dane_plan_options *options, const char *ca_file, struct dane_plan **plan,
-              const struct dane_plan_result **result);
+              const struct dane_plan_options *options, const struct auth_web *web,
+              struct dane_plan **plan, const struct dane_plan_result **result);
 
 struct auth_connect_options {
     const char *ca_file;
@@ -69,9 +88,29 @@ struct auth_attempt {
     uint8_t *raw_public_key;
     size_t raw_length;
     bool connected, started_tls;
+    bool by_posh; /* authenticated by the domain's POSH document, not by a CA */
 };
 int auth_connect(const struct dane_endpoint *endpoint, const struct auth_connect_options *options,
                  struct auth_attempt *out);
 void auth_attempt_free(struct auth_attempt *attempt);
+
+/* POSH (RFC 7711): documents of one domain, fetched when a server first needs them. */
+struct auth_posh {
+    const struct auth_web *web;
+    base_time now;
+    unsigned timeout_ms; /* of a document */
+    struct auth_posh_document {
+        char *url, *text; /* no text: `why` */
+        size_t length;
+        char why[200];
+    } documents[2]; /* the domain's, and the one that it refers to */
+    size_t count;
+};
+/* Changes the verdict on an XMPP server of the domain (found by its SRV) that DANE does not speak
+ * of and no CA vouches for to what its POSH document says of it; leaves all others as they are.
+ * Blocking. BASE_ENOMEM. */
+int auth_posh_try(struct auth_posh *posh, const struct dane_endpoint *endpoint,
+                  struct auth_attempt *attempt);
+void auth_posh_end(struct auth_posh *posh);
 
 #endif

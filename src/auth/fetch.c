@@ -3,9 +3,12 @@
  */
 #include "auth/authenticate.h"
 
+#include "auth/host.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "net/address.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +57,22 @@ static int judge(CURL *curl, const struct auth_fetch *fetch, CURLcode code,
     return BASE_OK;
 }
 
+/* "::127.0.0.1:8443", as curl wants to be told to connect there for any host; NULL when `connect`
+ * is no address. */
+static struct curl_slist *elsewhere(const char *connect)
+{
+    union net_address address;
+    char host[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 16];
+    if (net_address_parse(connect, 443, &address) != BASE_OK)
+        return NULL;
+    bool v4 = address.any.sa_family == AF_INET;
+    const void *octets = v4 ? (const void *)&address.v4.sin_addr : &address.v6.sin6_addr;
+    if (!inet_ntop(address.any.sa_family, octets, host, sizeof host))
+        return NULL;
+    snprintf(text, sizeof text, v4 ? "::%s:%u" : "::[%s]:%u", host, net_address_port(&address));
+    return curl_slist_append(NULL, text);
+}
+
 int auth_fetch(const struct auth_fetch *fetch, char **text, size_t *length, char why[200])
 {
     CURL *curl = curl_easy_init();
@@ -65,6 +84,15 @@ int auth_fetch(const struct auth_fetch *fetch, char **text, size_t *length, char
     char detail[CURL_ERROR_SIZE] = "";
     base_buf_init(&body, fetch->most);
     struct curl_slist *resolve = fetch->resolve ? curl_slist_append(NULL, fetch->resolve) : NULL;
+    struct curl_slist *connect = fetch->connect ? elsewhere(fetch->connect) : NULL;
+    if ((fetch->resolve && !resolve) || (fetch->connect && !connect)) {
+        /* Never to somewhere else than was said. */
+        curl_slist_free_all(resolve);
+        curl_slist_free_all(connect);
+        curl_easy_cleanup(curl);
+        snprintf(why, 200, "there is no memory");
+        return BASE_ENOMEM;
+    }
     curl_easy_setopt(curl, CURLOPT_URL, fetch->url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
@@ -82,6 +110,8 @@ int auth_fetch(const struct auth_fetch *fetch, char **text, size_t *length, char
     }
     if (resolve)
         curl_easy_setopt(curl, CURLOPT_RESOLVE, resolve);
+    if (connect)
+        curl_easy_setopt(curl, CURLOPT_CONNECT_TO, connect);
     CURLcode code = curl_easy_perform(curl);
     int status = judge(curl, fetch, code, &body, detail, why);
     if (status == BASE_OK) {
@@ -96,6 +126,44 @@ int auth_fetch(const struct auth_fetch *fetch, char **text, size_t *length, char
     }
     curl_easy_cleanup(curl);
     curl_slist_free_all(resolve);
+    curl_slist_free_all(connect);
     base_buf_free(&body);
     return status;
+}
+
+/* --- blocking, with the host looked up before --- */
+
+static void ignore(void *context)
+{
+    (void)context;
+}
+
+int auth_web_fetch(const struct auth_web *web, const struct auth_fetch *wanted, char **text,
+                   size_t *length, char why[200])
+{
+    struct auth_fetch fetch = *wanted;
+    struct auth_host host;
+    char name[DANE_DOMAIN_MAX], resolve[sizeof name + AUTH_HOST_ADDRESSES + 16];
+    uint16_t port;
+    fetch.ca_file = web->ca_file;
+    if (!auth_url_host(fetch.url, name, &port)) {
+        snprintf(why, 200, "%.100s has no host that can be looked up", fetch.url);
+        return BASE_EIO;
+    }
+    fetch.connect = web->connect ? web->connect(web->connect_context, name) : NULL;
+    if (fetch.connect)
+        return auth_fetch(&fetch, text, length, why);
+    int status = auth_host_start(&host, web->resolve, name, ignore, NULL);
+    if (status != BASE_OK) {
+        snprintf(why, 200, "%.100s cannot be looked up", name);
+        return status;
+    }
+    resolve_wait(web->resolve);
+    if (host.addresses[0] == '\0') {
+        snprintf(why, 200, "%.60s: %.130s", name, host.why);
+        return BASE_EIO;
+    }
+    snprintf(resolve, sizeof resolve, "%s:%u:%s", name, port, host.addresses);
+    fetch.resolve = resolve;
+    return auth_fetch(&fetch, text, length, why);
 }

@@ -4,6 +4,7 @@
  */
 #include "auth/authenticate.h"
 
+#include "auth/host.h"
 #include "base/error.h"
 #include "dane/sts.h"
 
@@ -21,9 +22,13 @@ struct lookup {
     uint32_t id;
 };
 
+/* A policy that is wanted: its host is looked up, then it is given out to be fetched. */
 struct auth_ticket {
     struct auth_run *run; /* NULL: it no longer wants the document */
     uint32_t id;
+    bool out;
+    char name[DANE_DOMAIN_MAX + 16]; /* of the host */
+    struct auth_host host;
 };
 
 struct auth_run {
@@ -56,8 +61,12 @@ static void stop(struct auth_run *run)
         resolve_cancel(run->lookups->request);
         unlink_lookup(run->lookups);
     }
-    if (run->ticket)
+    if (run->ticket && run->ticket->out) {
         run->ticket->run = NULL;
+    } else if (run->ticket) {
+        auth_host_cancel(&run->ticket->host);
+        free(run->ticket);
+    }
 }
 
 static void finish(struct auth_run *run)
@@ -80,8 +89,11 @@ static void advance(struct auth_run *run)
     if (run->stepping)
         return;
     run->stepping = true;
-    while (run->error == BASE_OK && dane_plan_next(run->plan, &ask))
-        run->error = ask.kind == DANE_ASK_STS ? start_fetch(run, &ask) : start_lookup(run, &ask);
+    while (run->error == BASE_OK && dane_plan_next(run->plan, &ask)) {
+        int error = ask.kind == DANE_ASK_STS ? start_fetch(run, &ask) : start_lookup(run, &ask);
+        if (error != BASE_OK)
+            run->error = error;
+    }
     run->stepping = false;
     if (run->error != BASE_OK || dane_plan_result(run->plan))
         finish(run);
@@ -119,21 +131,61 @@ static int start_lookup(struct auth_run *run, const struct dane_ask *ask)
     return BASE_OK;
 }
 
+/* Gives the ticket out: to fetch from the addresses of the host, or `connect`, where it is told. */
+static void give_out(struct auth_ticket *ticket, const char *connect)
+{
+    const struct auth_documents *documents = &ticket->run->documents;
+    char url[sizeof ticket->name + 64], resolve[sizeof ticket->name + AUTH_HOST_ADDRESSES + 8];
+    snprintf(url, sizeof url, "https://%s/.well-known/mta-sts.txt", ticket->name);
+    snprintf(resolve, sizeof resolve, "%s:443:%s", ticket->name, ticket->host.addresses);
+    struct auth_fetch fetch = {
+        .url = url,
+        .media_type = "text/plain",
+        .resolve = ticket->host.addresses[0] != '\0' ? resolve : NULL,
+        .connect = connect,
+        .most = DANE_STS_TEXT_MAX,
+        .timeout_ms = FETCH_MS,
+    };
+    ticket->out = true;
+    documents->fetch(documents->context, &fetch, ticket);
+}
+
+static void found_host(void *context)
+{
+    struct auth_ticket *ticket = context;
+    if (ticket->host.addresses[0] != '\0') {
+        give_out(ticket, NULL);
+    } else {
+        char why[300];
+        snprintf(why, sizeof why, "the policy host %.80s: %s", ticket->name, ticket->host.why);
+        auth_fetched(ticket, NULL, 0, why);
+    }
+}
+
 static int start_fetch(struct auth_run *run, const struct dane_ask *ask)
 {
-    char url[DANE_DOMAIN_MAX + 64];
+    const struct auth_web *web = run->documents.web;
     if (!ask->sts_id)
         return dane_plan_answer_sts(run->plan, ask->id, NULL, 0, "");
-    snprintf(url, sizeof url, "https://mta-sts.%s/.well-known/mta-sts.txt", ask->domain);
-    struct auth_ticket *ticket = malloc(sizeof *ticket);
+    struct auth_ticket *ticket = calloc(1, sizeof *ticket);
     if (!ticket)
         return BASE_ENOMEM;
-    *ticket = (struct auth_ticket){run, ask->id};
+    ticket->run = run;
+    ticket->id = ask->id;
+    snprintf(ticket->name, sizeof ticket->name, "mta-sts.%s", ask->domain);
     run->ticket = ticket;
-    struct auth_fetch fetch = {
-        .url = url, .media_type = "text/plain", .most = DANE_STS_TEXT_MAX, .timeout_ms = FETCH_MS};
-    run->documents.fetch(run->documents.context, &fetch, ticket);
-    return BASE_OK;
+    const char *connect =
+        web && web->connect ? web->connect(web->connect_context, ticket->name) : NULL;
+    int status = BASE_OK;
+    if (connect || !web)
+        give_out(ticket, connect);
+    else
+        status = auth_host_start(&ticket->host, run->context, ticket->name, found_host, ticket);
+    if (status == BASE_ERANGE) { /* such a host cannot be there */
+        auth_fetched(ticket, NULL, 0, "the name of the policy host is too long");
+        status = BASE_OK;
+    }
+    return status;
 }
 
 void auth_fetched(struct auth_ticket *ticket, const char *text, size_t length, const char *why)
@@ -184,10 +236,11 @@ void auth_run_cancel(struct auth_run *run)
 
 void auth_fetch_now(void *context, const struct auth_fetch *fetch, struct auth_ticket *ticket)
 {
+    const struct auth_web *web = context;
     struct auth_fetch how = *fetch;
     char why[200] = "", *text = NULL;
     size_t length = 0;
-    how.ca_file = context;
+    how.ca_file = web->ca_file;
     auth_fetch(&how, &text, &length, why);
     auth_fetched(ticket, text, length, why);
     free(text);
@@ -205,10 +258,10 @@ static void note(void *context, int status, struct dane_plan *plan)
 }
 
 int auth_plan(struct resolve_context *context, enum dane_service service, const char *domain,
-              const struct dane_plan_options *options, const char *ca_file, struct dane_plan **plan,
-              const struct dane_plan_result **result)
+              const struct dane_plan_options *options, const struct auth_web *web,
+              struct dane_plan **plan, const struct dane_plan_result **result)
 {
-    struct auth_documents documents = {auth_fetch_now, (void *)ca_file};
+    struct auth_documents documents = {auth_fetch_now, (void *)web, web};
     struct waiting waiting = {.over = false};
     struct auth_run *run;
     int status =

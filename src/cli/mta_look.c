@@ -3,7 +3,6 @@
 
 #include "base/error.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,70 +107,27 @@ static void read_id(struct mta *mta)
                  "there are %zu records v=STSv1 at _mta-sts, so none counts", found);
 }
 
-/* "mta-sts.example.org:443:192.0.2.1,[2001:db8::1]": the addresses as our own questions gave them.
- * "" when there are none. */
-static int policy_addresses(struct mta *mta, struct base_buf *out)
-{
-    static const uint16_t types[] = {DNS_TYPE_A, DNS_TYPE_AAAA};
-    size_t count = 0;
-    int error = BASE_OK;
-    base_buf_printf(out, "mta-sts.%s:443:", mta->domain);
-    for (size_t i = 0; error == BASE_OK && i < 2; i++) {
-        const struct validate_result *found = NULL;
-        error = look_below(mta, "mta-sts", types[i], &found);
-        bool good = found != NULL && found->kind == VALIDATE_ANSWER_DATA &&
-                    (found->status == VALIDATE_SECURE || found->status == VALIDATE_INSECURE ||
-                     found->status == VALIDATE_INDETERMINATE);
-        for (size_t j = 0; good && j < found->answer[0].count && j < 8; j++) {
-            char text[INET6_ADDRSTRLEN];
-            const struct validate_rdata *rdata = &found->answer[0].rdata[j];
-            if (rdata->length != (i == 0 ? 4 : 16))
-                continue;
-            inet_ntop(i == 0 ? AF_INET : AF_INET6, rdata->data, text, sizeof(text));
-            base_buf_printf(out, i == 0 ? "%s%s" : "%s[%s]", count++ > 0 ? "," : "", text);
-        }
-        validate_result_unref(found);
-    }
-    if (count == 0)
-        base_buf_reset(out);
-    return error;
-}
-
 static int fetch_policy(struct mta *mta)
 {
     char url[DANE_DOMAIN_MAX + 64], why[200] = "", *text = NULL;
     size_t length = 0;
-    struct base_buf resolve;
-    base_buf_init(&resolve, 8192);
-    int error = policy_addresses(mta, &resolve);
-    if (error == BASE_OK && resolve.length == 0) {
-        snprintf(mta->sts_why, sizeof(mta->sts_why),
-                 "mta-sts.%s has no address that can be had, so the policy cannot be fetched",
-                 mta->domain);
-        base_buf_free(&resolve);
-        return BASE_OK;
-    }
+    struct auth_web web = cli_web(mta->ask.call, mta->ask.context);
     snprintf(url, sizeof(url), "https://mta-sts.%s/.well-known/mta-sts.txt", mta->domain);
     struct auth_fetch fetch = {
         .url = url,
         .media_type = "text/plain",
-        .ca_file = cli_text(mta->ask.call, "ca"),
-        .resolve = base_buf_string(&resolve),
         .most = DANE_STS_TEXT_MAX,
         .timeout_ms = FETCH_MS,
     };
-    if (error == BASE_OK)
-        error = auth_fetch(&fetch, &text, &length, why);
-    base_buf_free(&resolve);
+    int error = auth_web_fetch(&web, &fetch, &text, &length, why);
     if (error == BASE_OK)
         error = dane_sts_parse(text, length, &mta->sts, why);
     free(text);
     mta->has_sts = error == BASE_OK;
-    if (error != BASE_OK && error != BASE_ENOMEM) {
-        snprintf(mta->sts_why, sizeof(mta->sts_why), "%s", why);
-        error = BASE_OK;
-    }
-    return error;
+    if (error == BASE_OK || error == BASE_ENOMEM)
+        return error;
+    snprintf(mta->sts_why, sizeof(mta->sts_why), "%s", why);
+    return BASE_OK;
 }
 
 /* --- TLSRPT (RFC 8460 section 3) --- */

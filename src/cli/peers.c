@@ -67,9 +67,10 @@ int cli_peers_check(const struct cli_call *call)
     return CLI_GOOD;
 }
 
-/* The address that --connect gives a host. NULL: none. */
-static const char *connect_to(const struct cli_call *call, const char *host)
+/* The address that --connect of a call gives a host. NULL: none. */
+static const char *connect_to(const void *context, const char *host)
 {
+    const struct cli_call *call = context;
     const char *address = NULL;
     for (size_t i = 0; i < call->value_count; i++) {
         const struct cli_value *value = &call->values[i];
@@ -83,11 +84,17 @@ static const char *connect_to(const struct cli_call *call, const char *host)
     return address;
 }
 
+struct auth_web cli_web(const struct cli_call *call, struct resolve_context *context)
+{
+    return (struct auth_web){context, cli_text(call, "ca"), connect_to, call};
+}
+
 void cli_visit_plan(struct cli_visit *visit, struct cli_call *call, struct resolve_context *context)
 {
+    struct auth_web web = cli_web(call, context);
     visit->options.port = visit->port;
-    visit->error = auth_plan(context, visit->service, visit->domain, &visit->options,
-                             cli_text(call, "ca"), &visit->plan, &visit->result);
+    visit->error = auth_plan(context, visit->service, visit->domain, &visit->options, &web,
+                             &visit->plan, &visit->result);
 }
 
 /* --- connections --- */
@@ -151,6 +158,13 @@ static int list_contacts(struct cli_visit *visit, const struct cli_call *call, b
     return BASE_OK;
 }
 
+/* How long one address, or one document, may take. */
+static unsigned timeout_ms(const struct cli_call *call)
+{
+    unsigned long seconds = cli_duration(call, "connect-timeout", CONNECT_SECONDS);
+    return seconds > 600 ? 600000 : seconds == 0 ? 1 : (unsigned)seconds * 1000;
+}
+
 void cli_visit_connect(struct cli_visit *visit, struct cli_call *call, base_time now,
                        bool every_address, unsigned threads)
 {
@@ -161,15 +175,28 @@ void cli_visit_connect(struct cli_visit *visit, struct cli_call *call, base_time
                 .ca_file = cli_text(call, "ca"),
                 .from = cli_text(call, "own-name"),
                 .now = now,
+                .timeout_ms = timeout_ms(call),
             },
     };
-    unsigned long seconds = cli_duration(call, "connect-timeout", CONNECT_SECONDS);
-    crew.options.timeout_ms = seconds > 600 ? 600000 : seconds == 0 ? 1 : (unsigned)seconds * 1000;
     if (visit->error != BASE_OK || visit->result == NULL)
         return;
     visit->error = list_contacts(visit, call, every_address);
     if (visit->error == BASE_OK)
         visit->error = base_parallel(threads, visit->contact_count, contact_one, &crew);
+}
+
+void cli_visit_posh(struct cli_visit *visit, struct cli_call *call, base_time now,
+                    struct resolve_context *context)
+{
+    struct auth_web web = cli_web(call, context);
+    struct auth_posh posh = {.web = &web, .now = now, .timeout_ms = timeout_ms(call)};
+    /* A host that the user names is nobody's server but its own. */
+    for (size_t i = 0; visit->port == 0 && i < visit->contact_count; i++) {
+        struct cli_contact *contact = &visit->contacts[i];
+        if (visit->error == BASE_OK)
+            visit->error = auth_posh_try(&posh, contact->endpoint, &contact->attempt);
+    }
+    auth_posh_end(&posh);
 }
 
 void cli_visit_free(struct cli_visit *visit)

@@ -15,7 +15,8 @@
      .argument = "HOST=ADDRESS",                                                                   \
      .repeats = true,                                                                              \
      .help = "Connect to this address, which may have a port behind \"@\", whenever HOST is the "  \
-             "server; for tests, and for servers behind a tunnel. May be given several times."},   \
+             "server, of policies and POSH documents, too; for tests, and for servers behind a "   \
+             "tunnel. May be given several times."},                                               \
         {.name = "ca",                                                                             \
          .kind = CLI_FILE,                                                                         \
          .argument = "FILE",                                                                       \
@@ -55,6 +56,8 @@ struct cli_visit {
 int cli_visit_parse(struct cli_visit *visit, const char *text);
 /* Checks values of CLI_OPTIONS_PEERS. CLI_GOOD, or CLI_USAGE after a message. */
 int cli_peers_check(const struct cli_call *call);
+/* How documents are fetched: hosts by look-ups of the context, or where --connect says. */
+struct auth_web cli_web(const struct cli_call *call, struct resolve_context *context);
 /* Makes the plan, with a context of the calling thread. */
 void cli_visit_plan(struct cli_visit *visit, struct cli_call *call,
                     struct resolve_context *context);
@@ -62,6 +65,9 @@ void cli_visit_plan(struct cli_visit *visit, struct cli_call *call,
  */
 void cli_visit_connect(struct cli_visit *visit, struct cli_call *call, base_time now,
                        bool every_address, unsigned threads);
+/* XMPP: asks the domain's POSH document about servers for which nobody else vouches. */
+void cli_visit_posh(struct cli_visit *visit, struct cli_call *call, base_time now,
+                    struct resolve_context *context);
 void cli_visit_free(struct cli_visit *visit);
 
 /* How good it is, from best to worst. */

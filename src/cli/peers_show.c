@@ -186,6 +186,7 @@ static void attempt_json(struct base_buf *out, const struct cli_contact *contact
     member(out, "by",
            verdict->result != DANE_AUTHENTICATED ? NULL
            : verdict->by_dane                    ? "dane"
+           : attempt->by_posh                    ? "posh"
                                                  : "pkix");
     if (verdict->tlsa != SIZE_MAX)
         base_buf_printf(out, ",\"tlsa\":%zu,\"depth\":%u", verdict->tlsa, verdict->depth);

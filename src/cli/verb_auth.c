@@ -17,7 +17,7 @@ struct auth {
     struct cli_ask ask;
     enum dane_service service;
     struct dane_plan_options options;
-    bool plan_only;
+    bool plan_only, no_posh;
     /* --from */
     const char *path;
     char *text, *at;
@@ -46,6 +46,8 @@ static void make(struct auth *auth, struct cli_visit *visit, struct resolve_cont
     cli_visit_plan(visit, auth->ask.call, context);
     if (!auth->plan_only && visit->error == BASE_OK)
         cli_visit_connect(visit, auth->ask.call, auth->ask.now, false, connections);
+    if (visit->error == BASE_OK && !auth->no_posh)
+        cli_visit_posh(visit, auth->ask.call, auth->ask.now, context);
 }
 
 /* Text or JSON, and the findings. */
@@ -264,6 +266,7 @@ static int run(struct cli_call *call)
 {
     struct auth auth = {
         .plan_only = cli_flag(call, "plan"),
+        .no_posh = cli_flag(call, "no-posh"),
         .options = {.mandatory = cli_flag(call, "mandatory"), .no_sts = cli_flag(call, "no-sts")},
     };
     int error = BASE_OK;
@@ -331,6 +334,9 @@ const struct cli_verb cli_verb_auth = {
              .kind = CLI_FLAG,
              .help = "smtp: use only servers that DANE authenticates, named by secure MX."},
             {.name = "no-sts", .kind = CLI_FLAG, .help = "smtp: leave MTA-STS out."},
+            {.name = "no-posh",
+             .kind = CLI_FLAG,
+             .help = "xmpp-client, xmpp-server: leave POSH documents out."},
             CLI_OPTIONS_PEERS,
             CLI_OPTIONS_ASK,
             {.name = NULL}},

@@ -84,6 +84,11 @@ static void accept(struct dane_pair *pair, enum dane_proof proof, base_time expi
     conclude(pair, DANE_PAIR_YES, proof, "%s", reason);
 }
 
+static enum dane_service service_of(const struct dane_pair *pair)
+{
+    return pair->question.client ? DANE_XMPP_CLIENT : DANE_XMPP_SERVER;
+}
+
 /* --- POSH, the last resort --- */
 
 static void ask_posh(struct dane_pair *pair, const char *refused)
@@ -94,7 +99,8 @@ static void ask_posh(struct dane_pair *pair, const char *refused)
         conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "%s", refused);
         return;
     }
-    if (asprintf(&pair->url, "https://%s/.well-known/posh/xmpp-server.json", pair->remote) < 0) {
+    if (asprintf(&pair->url, "https://%s/.well-known/posh/%s.json", pair->remote,
+                 dane_service_info(service_of(pair))->name) < 0) {
         pair->url = NULL;
         conclude(pair, DANE_PAIR_LATER, DANE_PROOF_NONE, "there is no memory");
     }
@@ -470,7 +476,7 @@ static int make(const struct dane_pair_question *question, bool reuse, struct da
         status = dane_domain_to_ascii(question->host, pair->host);
     if (status == BASE_OK)
         status =
-            dane_plan_new(DANE_XMPP_SERVER, pair->remote, &options, question->now, &pair->plan);
+            dane_plan_new(service_of(pair), pair->remote, &options, question->now, &pair->plan);
     if (status != BASE_OK) {
         dane_pair_free(pair);
         return status;

@@ -33,6 +33,7 @@ enum dane_direction { DANE_OUTGOING, DANE_INCOMING };
  * `local`.
  */
 struct dane_pair_question {
+    bool client; /* outgoing: asked by a client about its own server (xmpp-client) */
     enum dane_direction direction;
     const char *local, *remote;   /* domains as people write them */
     const struct dane_peer *peer; /* copied */

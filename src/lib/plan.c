@@ -35,6 +35,7 @@ struct kenter_authentication {
     kenter_planned *done;
     void *context;
     struct kenter_authenticate_options options;
+    struct auth_web web; /* for fetching by ourselves */
     bool starting, over;
 };
 
@@ -225,7 +226,7 @@ static void fetch(void *context, const struct auth_fetch *wanted, struct auth_ti
     if (own->options.fetch)
         own->options.fetch(own->options.fetch_context, wanted->url, (struct kenter_fetch *)ticket);
     else
-        auth_fetch_now((void *)own->options.ca_file, wanted, ticket);
+        auth_fetch_now((void *)&own->web, wanted, ticket);
 }
 
 void kenter_fetched(struct kenter_fetch *ticket, const char *text, size_t length, const char *why)
@@ -262,7 +263,10 @@ static int start(struct kenter_resolver *resolver, enum kenter_service service, 
     own->context = context;
     own->options = *options;
     own->starting = true;
-    struct auth_documents documents = {fetch, own};
+    own->web.resolve = lib_resolver_context(resolver);
+    own->web.ca_file = options->ca_file;
+    /* Who fetches by himself finds the host by himself. */
+    struct auth_documents documents = {fetch, own, options->fetch ? NULL : &own->web};
     int error = auth_run_start(lib_resolver_context(resolver), (enum dane_service)service, domain,
                                &how, &documents, planned, own, &own->run);
     own->starting = false;

@@ -4,7 +4,8 @@ of a world:
     scripted.py SETTINGS
 
 SETTINGS is JSON, a list of {address, port, speaks, does, certificate, key}. `speaks`: smtp, imap, pop3, sieve, xmpp, tls, https.
-`does`: of https the document; otherwise "" (all is right), or what goes wrong: silent, silent-later, silent-tls, drop, drop-later, garbage, flood, no-tls,
+`does`: of https the document, or an object of documents by path; "!404 Not Found" is an answer without one, "!https://…" leads
+elsewhere, "!silent" and "!endless" are what they say. Otherwise "" (all is right), or what goes wrong: silent, silent-later, silent-tls, drop, drop-later, garbage, flood, no-tls,
 refuse, inject, plain-after, old-tls, stop. "ready" goes to standard output when all of them listen."""
 import json
 import pathlib
@@ -54,9 +55,20 @@ class Server:
 
     def document(self, connection):
         with self.context.wrap_socket(connection, server_side=True) as secret:
-            secret.recv(4096)
-            secret.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(self.does)}\r\n"
-                           f"Connection: close\r\n\r\n{self.does}".encode())
+            path = secret.recv(4096).split()[1].decode()
+            text = self.does if isinstance(self.does, str) else self.does.get(path, "!404 Not Found")
+            status, more = ("200 OK", "") if not text.startswith("!") else (text[1:], "")
+            if text == "!endless":
+                secret.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+                for _ in range(1600):
+                    secret.sendall(b" " * 65536)
+            elif text == "!silent":
+                time.sleep(WHILE)
+            elif text.startswith("!https:"):
+                status, more = "302 Found", f"Location: {text[1:]}\r\n"
+            body = "" if text.startswith("!") else text
+            secret.sendall(f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n{more}"
+                           f"Connection: close\r\n\r\n{body}".encode())
 
     def talk(self, connection):
         if self.speaks != "tls" and not getattr(self, self.speaks)(connection):
