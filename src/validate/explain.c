@@ -7,13 +7,11 @@
 #include "base/error.h"
 #include "base/reader.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char *format_text(struct validate_lookup *lookup, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static const char *format_text(struct validate_lookup *lookup, const char *format, ...)
+const char *lookup_format(struct validate_lookup *lookup, const char *format, ...)
 {
     char text[1024];
     va_list args;
@@ -29,7 +27,7 @@ static const char *format_text(struct validate_lookup *lookup, const char *forma
 static const char *type_text(struct validate_lookup *lookup, uint16_t type)
 {
     char text[DNS_TYPE_TEXT];
-    return format_text(lookup, "%s", dns_type_text(text, type));
+    return lookup_format(lookup, "%s", dns_type_text(text, type));
 }
 
 static const char *server_text(const struct lookup_packet *packet)
@@ -50,7 +48,7 @@ uint32_t lookup_explain_packet(struct validate_lookup *lookup, const struct look
                                      .server = packet->server};
     switch (packet->problem) {
     case VALIDATE_SERVER_FAILED:
-        problem.remedy = format_text(
+        problem.remedy = lookup_format(
             lookup,
             "the operator of %s's zone must see to its servers, if other resolvers fail "
             "too; else you must use another resolver",
@@ -137,6 +135,7 @@ struct set_view {
     struct validate_lookup *lookup;
     const struct lookup_packet *packet;
     const struct validate_group *group;
+    const struct validate_signature *signatures;
     const struct validate_signature *signature; /* the one that tells most; NULL: there is none */
     const struct validate_chain *chain;
     const char *owner, *type, *zone;
@@ -169,7 +168,7 @@ static const struct validate_signature *telling(const struct validate_signature 
 
 static const char *operator_must(struct set_view *view, const char *what)
 {
-    return format_text(view->lookup, "the operator of %s %s", view->zone, what);
+    return lookup_format(view->lookup, "the operator of %s %s", view->zone, what);
 }
 
 static uint32_t explain_time(struct set_view *view)
@@ -281,7 +280,7 @@ static uint32_t explain_unsigned(struct set_view *view)
     view->problem.code = VALIDATE_UNSIGNED;
     view->problem.ede = 10;
     view->problem.cause = cause;
-    view->problem.remedy = format_text(
+    view->problem.remedy = lookup_format(
         lookup,
         "the operator of %s must sign it, if its servers give no signature; else you must "
         "use a resolver that does not remove it",
@@ -291,9 +290,28 @@ static uint32_t explain_unsigned(struct set_view *view)
                          view->type, view->zone);
 }
 
+static const struct lookup_mismatch *note_mismatch(struct set_view *view)
+{
+    struct validate_lookup *lookup = view->lookup;
+    if (view->chain == NULL)
+        return NULL;
+    struct lookup_mismatch *mismatch = lookup_alloc(lookup, &lookup->pass.arena, sizeof(*mismatch));
+    if (mismatch == NULL)
+        return NULL;
+    mismatch->group = view->group;
+    mismatch->record = view->group->signatures[view->signature - view->signatures];
+    mismatch->signature = view->signature;
+    mismatch->chain = (struct validate_chain *)(uintptr_t)view->chain;
+    validate_chain_ref(mismatch->chain);
+    mismatch->next = lookup->pass.mismatches;
+    lookup->pass.mismatches = mismatch;
+    return mismatch;
+}
+
 static uint32_t explain_mismatch(struct set_view *view)
 {
     view->problem.code = VALIDATE_RRSIG_MISMATCH;
+    view->problem.mismatch = note_mismatch(view);
     view->problem.remedy =
         operator_must(view, "must sign the zone again, if its servers give the same; else "
                             "somebody alters the data on the way to you");
@@ -301,6 +319,19 @@ static uint32_t explain_mismatch(struct set_view *view)
                          "the signature over %s %s by the key with tag %u of %s does not verify: "
                          "data, signature or key were altered",
                          view->owner, view->type, view->signature->tag, view->zone);
+}
+
+void lookup_tell_mismatch(struct validate_lookup *lookup, struct lookup_finding *finding,
+                          const char *why, bool by_signer)
+{
+    const struct lookup_mismatch *mismatch = finding->mismatch;
+    const char *zone = lookup_text(lookup, mismatch->chain->name);
+    finding->finding.message = lookup_format(
+        lookup, "the signature over %s %s by the key with tag %u of %s does not verify: %s",
+        finding->finding.owner, finding->finding.type, mismatch->signature->tag, zone, why);
+    if (by_signer)
+        finding->remedy = lookup_format(
+            lookup, "the operator of %s must sign it with a signer that follows RFC 4034", zone);
 }
 
 static uint32_t explain_rest(struct set_view *view)
@@ -358,6 +389,7 @@ uint32_t lookup_explain_set(struct validate_lookup *lookup, const struct lookup_
                                                       &signatures, &count))) {
         return VALIDATE_NO_CAUSE;
     }
+    view.signatures = signatures;
     view.signature = telling(signatures, count);
     if (view.signature == NULL)
         return explain_unsigned(&view);
@@ -384,8 +416,8 @@ static const char *denied_text(struct validate_lookup *lookup, const struct look
                                const char *name, uint16_t type)
 {
     if (packet->message.dns.rcode == DNS_RCODE_NXDOMAIN && type != DNS_TYPE_DS)
-        return format_text(lookup, "%s does not exist", name);
-    return format_text(lookup, "%s has no %s", name, type_text(lookup, type));
+        return lookup_format(lookup, "%s does not exist", name);
+    return lookup_format(lookup, "%s has no %s", name, type_text(lookup, type));
 }
 
 static uint32_t explain_closer(struct validate_lookup *lookup, const struct lookup_packet *packet,
@@ -400,10 +432,10 @@ static uint32_t explain_closer(struct validate_lookup *lookup, const struct look
         .node = node,
         .cause = cause,
         .server = packet->server,
-        .remedy = format_text(lookup,
-                              "the operator of %s must see to its servers, which must "
-                              "prove that no closer name exists",
-                              zone)};
+        .remedy = lookup_format(lookup,
+                                "the operator of %s must see to its servers, which must "
+                                "prove that no closer name exists",
+                                zone)};
     return lookup_report(lookup, &problem,
                          "%s %s comes from a wildcard, but it is not proved that no closer name "
                          "exists: %s",
@@ -430,10 +462,10 @@ uint32_t lookup_explain_proof(struct validate_lookup *lookup, const struct looku
                                      .cause = cause,
                                      .server = packet->server};
     problem.remedy =
-        format_text(lookup,
-                    "the operator of %s must repair its chain of NSEC or NSEC3, if its "
-                    "servers give the same; else somebody alters the answers",
-                    zone);
+        lookup_format(lookup,
+                      "the operator of %s must repair its chain of NSEC or NSEC3, if its "
+                      "servers give the same; else somebody alters the answers",
+                      zone);
     if (proof == NULL) {
         if (!any_signature(lookup)) {
             struct lookup_problem stripped = problem;
@@ -481,12 +513,12 @@ static const char *subject(struct validate_lookup *lookup, const struct validate
     const char *name = lookup_text(lookup, result->name);
     const char *type = type_text(lookup, result->type);
     if (result->kind == VALIDATE_ANSWER_NAME && result->hop_count > 0)
-        return format_text(lookup, "the absence of %s",
-                           lookup_text(lookup, result->hops[result->hop_count - 1].name));
+        return lookup_format(lookup, "the absence of %s",
+                             lookup_text(lookup, result->hops[result->hop_count - 1].name));
     if (result->kind == VALIDATE_ANSWER_NODATA && result->hop_count > 0)
-        return format_text(lookup, "the absence of %s %s",
-                           lookup_text(lookup, result->hops[result->hop_count - 1].name), type);
-    return format_text(lookup, "%s %s", name, type);
+        return lookup_format(lookup, "the absence of %s %s",
+                             lookup_text(lookup, result->hops[result->hop_count - 1].name), type);
+    return lookup_format(lookup, "%s %s", name, type);
 }
 
 static const char *secure_sentence(struct validate_lookup *lookup,
@@ -494,15 +526,16 @@ static const char *secure_sentence(struct validate_lookup *lookup,
 {
     const char *what = subject(lookup, result);
     if (result->expiry == 0)
-        return format_text(lookup, "%s is secure.", what);
+        return lookup_format(lookup, "%s is secure.", what);
     char when[BASE_TIME_TEXT], left[BASE_TIME_TEXT];
     base_time_iso(result->expiry, when);
     base_time apart = result->expiry - result->now;
     base_duration_text(apart > 0 ? apart : 0, left);
-    return format_text(lookup,
-                       "%s is secure; the first of the signatures that it leans on expires in %s, "
-                       "at %s, and must be renewed before.",
-                       what, left, when);
+    return lookup_format(
+        lookup,
+        "%s is secure; the first of the signatures that it leans on expires in %s, "
+        "at %s, and must be renewed before.",
+        what, left, when);
 }
 
 static const char *insecure_sentence(struct validate_lookup *lookup,
@@ -512,10 +545,10 @@ static const char *insecure_sentence(struct validate_lookup *lookup,
     const char *why = "security ends above it";
     if (pass->finding_count > 0)
         why = pass->findings[0].finding.message;
-    return format_text(lookup,
-                       "%s is insecure, so that nobody can tell whether it is authentic: "
-                       "%s.",
-                       subject(lookup, result), why);
+    return lookup_format(lookup,
+                         "%s is insecure, so that nobody can tell whether it is authentic: "
+                         "%s.",
+                         subject(lookup, result), why);
 }
 
 const char *lookup_sentence(struct validate_lookup *lookup, const struct validate_result *result)
@@ -527,16 +560,16 @@ const char *lookup_sentence(struct validate_lookup *lookup, const struct validat
     const char *name = lookup_text(lookup, result->name);
     const char *type = type_text(lookup, result->type);
     if (result->status == VALIDATE_INDETERMINATE)
-        return format_text(lookup,
-                           "Nothing can be said about %s %s: no trust anchor covers it; you must "
-                           "configure one.",
-                           name, type);
+        return lookup_format(lookup,
+                             "Nothing can be said about %s %s: no trust anchor covers it; you must "
+                             "configure one.",
+                             name, type);
     const struct lookup_finding *cause = first_cause(&lookup->pass);
     const char *verdict = result->status == VALIDATE_BOGUS ? "is bogus" : "could not be judged";
     if (cause == NULL)
-        return format_text(lookup, "%s %s %s.", name, type, verdict);
+        return lookup_format(lookup, "%s %s %s.", name, type, verdict);
     if (cause->remedy == NULL)
-        return format_text(lookup, "%s %s %s: %s.", name, type, verdict, cause->finding.message);
-    return format_text(lookup, "%s %s %s: %s; %s.", name, type, verdict, cause->finding.message,
-                       cause->remedy);
+        return lookup_format(lookup, "%s %s %s: %s.", name, type, verdict, cause->finding.message);
+    return lookup_format(lookup, "%s %s %s: %s; %s.", name, type, verdict, cause->finding.message,
+                         cause->remedy);
 }

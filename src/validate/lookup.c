@@ -89,6 +89,8 @@ struct lookup_packet *lookup_need(struct validate_lookup *lookup, const uint8_t 
 
 static void drop_draft(struct validate_lookup *lookup)
 {
+    for (struct lookup_mismatch *at = lookup->pass.mismatches; at != NULL; at = at->next)
+        validate_chain_unref(at->chain);
     base_arena_free(&lookup->pass.arena);
     lookup->pass = (struct lookup_pass){0};
     base_arena_init(&lookup->pass.arena, 0);
@@ -133,6 +135,7 @@ void validate_lookup_free(struct validate_lookup *lookup)
     validate_result_unref(lookup->result);
     for (struct lookup_chain *kept = lookup->chains; kept != NULL; kept = kept->next)
         validate_chain_unref(kept->chain);
+    drop_draft(lookup);
     base_buf_free(&lookup->work.scratch);
     base_arena_free(&lookup->pass.arena);
     base_arena_free(&lookup->arena);
@@ -196,6 +199,8 @@ static void finish(struct validate_lookup *lookup, enum validate_status status)
 {
     struct lookup_pass *pass = &lookup->pass;
     bool judged = status != VALIDATE_ERROR;
+    if (status == VALIDATE_BOGUS && !lookup->no_proof)
+        lookup_find_causes(lookup);
     struct validate_result draft = {.status = status,
                                     .kind = judged ? pass->kind : VALIDATE_ANSWER_NONE,
                                     .name = lookup->name,

@@ -31,7 +31,8 @@ struct validate_options {
     struct validate_budgets budgets;
     bool legacy;   /* algorithms 5 and 7 and digest 1 count as supported */
     uint32_t skew; /* seconds by which clocks may differ; 0: none. Used is reported */
-    bool no_proof; /* leave nodes out of the result: only verdict, data and findings */
+    bool no_proof; /* leave nodes out of the result: only verdict, data and findings; no search for
+                    * why a signature does not verify */
 };
 
 /* Zone keys and insecure delegations that earlier lookups found, with a bound in octets. Belongs to

@@ -104,7 +104,8 @@ uint32_t lookup_report(struct validate_lookup *lookup, const struct lookup_probl
                     .type = type_text,
                     .server = problem->server,
                     .message = kept},
-        .remedy = problem->remedy};
+        .remedy = problem->remedy,
+        .mismatch = problem->mismatch};
     return (uint32_t)pass->finding_count++;
 }
 

@@ -47,9 +47,19 @@ struct lookup_state {
     struct lookup_state *next;
 };
 
+/* A signature that does not verify, for which a cause is looked for at the end. */
+struct lookup_mismatch {
+    const struct validate_group *group;
+    const struct dns_record *record; /* the RRSIG */
+    const struct validate_signature *signature;
+    struct validate_chain *chain; /* the zone; a reference */
+    struct lookup_mismatch *next;
+};
+
 struct lookup_finding {
     struct validate_finding finding;
     const char *remedy; /* who must do what, as the second half of a sentence; NULL */
+    const struct lookup_mismatch *mismatch; /* NULL */
 };
 
 struct lookup_pass {
@@ -65,6 +75,7 @@ struct lookup_pass {
     size_t answer_count;
     enum validate_answer_kind kind;
     const uint8_t *insecure;
+    struct lookup_mismatch *mismatches;
     uint16_t rcode;
     bool skewed;
 };
@@ -174,6 +185,7 @@ struct lookup_problem {
     uint32_t cause;
     const char *server;
     const char *remedy;
+    const struct lookup_mismatch *mismatch;
 };
 /* Adds a finding to the draft; its index, which can be a cause. */
 uint32_t lookup_report(struct validate_lookup *lookup, const struct lookup_problem *problem,
@@ -272,8 +284,17 @@ struct lookup_judged {
 struct lookup_judged lookup_set(struct validate_lookup *lookup, struct lookup_packet *packet,
                                 struct validate_group *group, enum validate_node_kind kind);
 
+/* --- mismatch.c --- */
+
+/* Looks why signatures of the draft's findings do not verify, by tries that fail, within the budget
+ * of these, and says so in the findings. */
+void lookup_find_causes(struct validate_lookup *lookup);
+
 /* --- explain.c --- */
 
+/* Text in the pass's memory, cut after 1 KiB; never NULL. */
+const char *lookup_format(struct validate_lookup *lookup, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Each says what is wrong and gives the finding's index. */
 uint32_t lookup_explain_packet(struct validate_lookup *lookup, const struct lookup_packet *packet);
 /* An RRset whose signatures do not help. `chain`: the zone that it is in; `up` its finding. */
@@ -283,6 +304,9 @@ uint32_t lookup_explain_set(struct validate_lookup *lookup, const struct lookup_
 uint32_t lookup_explain_proof(struct validate_lookup *lookup, const struct lookup_packet *packet,
                               const struct lookup_proof *proof, const struct validate_chain *chain,
                               const uint8_t *name, uint16_t type, uint32_t node);
+/* Remedies and messages of a signature that does not verify: `why` is what is known of it. */
+void lookup_tell_mismatch(struct validate_lookup *lookup, struct lookup_finding *finding,
+                          const char *why, bool by_signer);
 /* The result's sentence, in the pass's memory. */
 const char *lookup_sentence(struct validate_lookup *lookup, const struct validate_result *result);
 

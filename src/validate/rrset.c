@@ -1,5 +1,5 @@
 /* RRsets and their signatures: RFC 4035 section 5.3, RFC 6840 section 5. */
-#include "validate/rrset.h"
+#include "validate/rrset_parts.h"
 
 #include "base/error.h"
 #include "base/reader.h"
@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RRSIG_HEAD    18 /* octets before the signer's name */
 #define SIGNED_OCTETS ((size_t)4 * 1024 * 1024)
 
 void validate_work_spend(struct validate_work *work, const char *budget, unsigned limit,
@@ -31,25 +30,18 @@ bool validate_algorithm_supported(const struct validate_work *work, unsigned alg
 /*
  * The canonical form of an RRset's data: made once, used for each signature.
  */
-struct canonical {
-    const uint8_t *data;
-    uint16_t length;
-    const struct dns_record *record;
-};
-
-static int compare_canonical(const void *a, const void *b)
+int validate_item_compare(const void *a, const void *b)
 {
-    const struct canonical *x = a, *y = b;
+    const struct validate_item *x = a, *y = b;
     size_t shorter = x->length < y->length ? x->length : y->length;
     int order = shorter == 0 ? 0 : memcmp(x->data, y->data, shorter);
     return order != 0 ? order : (int)x->length - (int)y->length;
 }
 
-/* Sorted, duplicates left out (RFC 4034 section 6.3). */
-static int make_canonical(const struct validate_group *group, struct base_arena *arena,
-                          struct canonical **out, size_t *count)
+int validate_group_items(const struct validate_group *group, struct base_arena *arena,
+                         struct validate_item **out, size_t *count)
 {
-    struct canonical *items = base_arena_alloc(arena, group->count * sizeof(*items));
+    struct validate_item *items = base_arena_alloc(arena, group->count * sizeof(*items));
     if (items == NULL)
         return BASE_ENOMEM;
     for (size_t i = 0; i < group->count; i++) {
@@ -59,12 +51,12 @@ static int make_canonical(const struct validate_group *group, struct base_arena 
             return BASE_ENOMEM;
         if (record->length > 0)
             dns_rdata_canonical(record->type, record->rdata, record->length, data);
-        items[i] = (struct canonical){.data = data, .length = record->length, .record = record};
+        items[i] = (struct validate_item){.data = data, .length = record->length, .record = record};
     }
-    qsort(items, group->count, sizeof(*items), compare_canonical);
+    qsort(items, group->count, sizeof(*items), validate_item_compare);
     size_t kept = 0;
     for (size_t i = 0; i < group->count; i++) {
-        if (kept == 0 || compare_canonical(&items[kept - 1], &items[i]) != 0)
+        if (kept == 0 || validate_item_compare(&items[kept - 1], &items[i]) != 0)
             items[kept++] = items[i];
     }
     *out = items;
@@ -75,9 +67,9 @@ static int make_canonical(const struct validate_group *group, struct base_arena 
 int validate_group_records(const struct validate_group *group, uint32_t ttl,
                            struct base_arena *arena, struct validate_records *out)
 {
-    struct canonical *items;
+    struct validate_item *items;
     size_t count;
-    int error = make_canonical(group, arena, &items, &count);
+    int error = validate_group_items(group, arena, &items, &count);
     if (error != BASE_OK)
         return error;
     struct validate_rdata *rdata = base_arena_alloc(arena, count * sizeof(*rdata));
@@ -99,7 +91,7 @@ struct check {
     struct validate_group *group;
     const struct validate_zone_keys *keys;
     bool trusted_only;
-    struct canonical *items; /* NULL: not made yet */
+    struct validate_item *items; /* NULL: not made yet */
     size_t item_count;
     unsigned tries;   /* of this RRset */
     bool over;        /* the budget of this RRset is spent */
@@ -148,7 +140,7 @@ static void read_signature(const struct validate_work *work, const struct dns_re
                                        .expiration = unfold(work->now, base_load_u32(rdata + 8)),
                                        .inception = unfold(work->now, base_load_u32(rdata + 12)),
                                        .tag = base_load_u16(rdata + 16),
-                                       .signer = rdata + RRSIG_HEAD,
+                                       .signer = rdata + VALIDATE_RRSIG_HEAD,
                                        .rdata = {rdata, record->length}};
 }
 
@@ -171,9 +163,7 @@ int validate_rrset_look(struct validate_work *work, const struct validate_group 
     return BASE_OK;
 }
 
-/* The owner as it was signed: of a wildcard when there are fewer labels (RFC 4035 section 5.3.2).
- */
-static size_t signed_owner(const uint8_t *name, unsigned labels, uint8_t out[DNS_NAME_MAX])
+size_t validate_signed_owner(const uint8_t *name, unsigned labels, uint8_t out[DNS_NAME_MAX])
 {
     unsigned own = owner_labels(name);
     if (labels >= own)
@@ -184,30 +174,53 @@ static size_t signed_owner(const uint8_t *name, unsigned labels, uint8_t out[DNS
     return 2 + dns_name_lower(out + 2, encloser);
 }
 
-static int write_signed(struct check *check, const struct dns_record *record)
+static int write_signed(const struct validate_signed *what, struct base_buf *data)
 {
-    struct validate_work *work = check->work;
-    if (check->items == NULL) {
-        int error = make_canonical(check->group, work->arena, &check->items, &check->item_count);
+    uint8_t fixed[10];
+    base_buf_reset(data);
+    base_buf_append(data, what->head, VALIDATE_RRSIG_HEAD);
+    base_buf_append(data, what->signer, dns_name_length(what->signer));
+    base_store_u16(fixed, what->type);
+    base_store_u16(fixed + 2, DNS_CLASS_IN);
+    base_store_u32(fixed + 4, what->ttl);
+    size_t owner = dns_name_length(what->owner);
+    for (size_t i = 0; i < what->count; i++) {
+        base_store_u16(fixed + 8, what->items[i].length);
+        base_buf_append(data, what->owner, owner);
+        base_buf_append(data, fixed, sizeof(fixed));
+        base_buf_append(data, what->items[i].data, what->items[i].length);
+    }
+    return data->error;
+}
+
+int validate_signed_try(struct validate_work *work, struct validate_zone_key *key,
+                        const struct validate_signed *what, const struct dns_record *record)
+{
+    if (key->verifier == NULL) {
+        int error = crypto_verifier_new(key->rdata, key->length, work->legacy, &key->verifier);
+        if (error == BASE_EFORMAT || error == BASE_EUNSUPPORTED) {
+            key->fit = false;
+            return BASE_EFORMAT;
+        }
         if (error != BASE_OK)
             return error;
     }
-    struct base_buf *data = &work->scratch;
-    uint8_t head[DNS_NAME_MAX + RRSIG_HEAD];
-    base_buf_reset(data);
-    memcpy(head, record->rdata, RRSIG_HEAD);
-    base_buf_append(data, head,
-                    RRSIG_HEAD + dns_name_lower(head + RRSIG_HEAD, record->rdata + RRSIG_HEAD));
-    size_t owner = signed_owner(check->group->name, record->rdata[3], head);
-    base_store_u16(head + owner, check->group->type);
-    base_store_u16(head + owner + 2, DNS_CLASS_IN);
-    memcpy(head + owner + 4, record->rdata + 4, 4);
-    for (size_t i = 0; i < check->item_count; i++) {
-        base_store_u16(head + owner + 8, check->items[i].length);
-        base_buf_append(data, head, owner + 10);
-        base_buf_append(data, check->items[i].data, check->items[i].length);
-    }
-    return data->error;
+    work->scratch.limit = SIGNED_OCTETS;
+    int error = write_signed(what, &work->scratch);
+    if (error == BASE_ESPACE)
+        return BASE_EMISMATCH;
+    if (error != BASE_OK)
+        return error;
+    const uint8_t *signature = record->rdata + VALIDATE_RRSIG_HEAD;
+    signature += dns_name_length(signature);
+    work->verifications++;
+    error = crypto_verify(key->verifier, work->scratch.data, work->scratch.length, signature,
+                          (size_t)(record->rdata + record->length - signature));
+    if (error == BASE_OK)
+        return BASE_OK;
+    work->failed_verifications++;
+    /* The library has more than one way to say no, and foreign octets may find any of them. */
+    return error == BASE_ENOMEM ? error : BASE_EMISMATCH;
 }
 
 /* May there be one more try? */
@@ -226,38 +239,32 @@ static bool afford(struct check *check)
     return !check->over && work->spent == NULL;
 }
 
-/* BASE_OK, BASE_EMISMATCH: does not verify; BASE_EFORMAT: the key is unfit; BASE_ELIMIT. */
+/* As validate_signed_try, and BASE_ELIMIT. */
 static int try_key(struct check *check, const struct dns_record *record,
                    struct validate_zone_key *key)
 {
-    struct validate_work *work = check->work;
     if (!afford(check))
         return BASE_ELIMIT;
-    if (key->verifier == NULL) {
-        int error = crypto_verifier_new(key->rdata, key->length, work->legacy, &key->verifier);
-        if (error == BASE_EFORMAT || error == BASE_EUNSUPPORTED) {
-            key->fit = false;
-            return BASE_EFORMAT;
-        }
+    if (check->items == NULL) {
+        int error = validate_group_items(check->group, check->work->arena, &check->items,
+                                         &check->item_count);
         if (error != BASE_OK)
             return error;
     }
-    int error = write_signed(check, record);
-    if (error == BASE_ESPACE)
-        return BASE_EMISMATCH;
-    if (error != BASE_OK)
-        return error;
-    const uint8_t *signature = record->rdata + RRSIG_HEAD;
-    signature += dns_name_length(signature);
-    check->tries++;
-    work->verifications++;
-    error = crypto_verify(key->verifier, work->scratch.data, work->scratch.length, signature,
-                          (size_t)(record->rdata + record->length - signature));
-    if (error == BASE_OK)
-        return BASE_OK;
-    work->failed_verifications++;
-    /* The library has more than one way to say no, and foreign octets may find any of them. */
-    return error == BASE_ENOMEM ? error : BASE_EMISMATCH;
+    uint8_t owner[DNS_NAME_MAX], signer[DNS_NAME_MAX];
+    validate_signed_owner(check->group->name, record->rdata[3], owner);
+    dns_name_lower(signer, record->rdata + VALIDATE_RRSIG_HEAD);
+    struct validate_signed what = {.head = record->rdata,
+                                   .signer = signer,
+                                   .owner = owner,
+                                   .type = check->group->type,
+                                   .ttl = base_load_u32(record->rdata + 4),
+                                   .items = check->items,
+                                   .count = check->item_count};
+    unsigned before = check->work->verifications;
+    int error = validate_signed_try(check->work, key, &what, record);
+    check->tries += check->work->verifications - before;
+    return error;
 }
 
 /* Tries the keys that fit a signature's algorithm and tag. */
@@ -327,7 +334,7 @@ static int settle(struct check *check, struct validate_checked *checked,
     if (signature->labels >= owner_labels(group->name))
         return BASE_OK;
     uint8_t owner[DNS_NAME_MAX];
-    size_t length = signed_owner(group->name, signature->labels, owner);
+    size_t length = validate_signed_owner(group->name, signature->labels, owner);
     checked->wildcard = base_arena_dup(work->arena, owner, length);
     return checked->wildcard == NULL ? BASE_ENOMEM : BASE_OK;
 }
@@ -380,7 +387,6 @@ int validate_rrset_check(struct validate_work *work, struct validate_group *grou
     }
     struct check check = {.work = work, .group = group, .keys = keys, .trusted_only = trusted_only};
     check.over_number = group->signature_count > VALIDATE_SIGNATURES_SHOWN;
-    work->scratch.limit = SIGNED_OCTETS;
     struct validate_checked *checked = base_arena_zalloc(work->arena, sizeof(*checked));
     if (checked == NULL)
         return BASE_ENOMEM;
