@@ -261,8 +261,20 @@ local function asserted(event)
 	return true;
 end
 
+--- Streams in both directions (XEP-0288): once any domain is proved on an incoming one, Prosody sends
+--- over it to the domain that it was opened for. That one may still be waiting for dialback.
+
+local function limit_bidi(event)
+	local session, primary = event.session, event.session.from_host;
+	if session.direction ~= "incoming" or not session.outgoing or event.host == primary then return; end
+	if not (session.hosts[primary] and session.hosts[primary].authed) then
+		session.outgoing = nil;
+	end
+end
+
 function module.add_host(module) -- luacheck: ignore 431/module
 	module:hook("stanza/jabber:server:dialback:result", asserted, 100);
+	module:hook("s2s-authenticated", limit_bidi, 100);
 end
 
 function module.unload()

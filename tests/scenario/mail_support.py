@@ -84,9 +84,7 @@ class Mail:
         for kind, line in (("passwd", "Debian-exim:x:64999:64999::/:/bin/false\n"), ("group", "Debian-exim:x:64999:\n")):
             text = pathlib.Path(f"/etc/{kind}").read_text()
             (self.path / kind).write_text(text + ("" if "Debian-exim" in text else line))
-        self.prefix = [*world.inside.prefix, program("unshare"), "--mount", "/bin/sh", "-c",
-                       "".join(f"mount --bind {self.path}/{name} /etc/{name} && " for name in
-                               ("resolv.conf", "passwd", "group")) + 'exec "$@"', "sh"]
+        self.prefix = world.inside.mounted({name: self.path / name for name in ("resolv.conf", "passwd", "group")})
         self.processes = []
 
     def run(self, *command, timeout=60):

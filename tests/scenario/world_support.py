@@ -44,6 +44,11 @@ class Inside:
         done = self.run(program("ip"), "address", "add", f"{address}/32", "dev", "lo")
         assert done.returncode == 0, done.stderr
 
+    def mounted(self, files):
+        """The prefix of commands that see other files in /etc: {name there: path}."""
+        return [*self.prefix, program("unshare"), "--mount", "/bin/sh", "-c",
+                "".join(f"mount --bind {path} /etc/{name} && " for name, path in files.items()) + 'exec "$@"', "sh"]
+
     def run(self, *command, stdin=None, timeout=60, environment=None):
         return subprocess.run([*self.prefix, *map(str, command)], capture_output=True, text=True, input=stdin,
                               timeout=timeout, env={**os.environ, **(environment or {})})
