@@ -19,10 +19,13 @@ PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
 
 
 class Identity:
-    """A certificate and its key. `days`: until it ends, below 0 for one that has ended; `issuer`: an Identity."""
+    """A certificate and its key. `days`: until it ends, below 0 for one that has ended; `issuer`: an Identity; `names`: what
+    it is for, instead of DNS names."""
 
-    def __init__(self, directory, name, *more, days=30, issuer=None, authority=False):
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, directory, name, *more, days=30, issuer=None, authority=False, names=None, key=None):
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
+        if names is None:
+            names = [x509.DNSName(each) for each in (name, *more)]
         self.subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = datetime.datetime.utcnow()
         signer = issuer or self
@@ -30,8 +33,7 @@ class Identity:
                    .public_key(self.key.public_key()).serial_number(x509.random_serial_number())
                    .not_valid_before(now - datetime.timedelta(days=60))
                    .not_valid_after(now + datetime.timedelta(days=days))
-                   .add_extension(x509.SubjectAlternativeName([x509.DNSName(each) for each in (name, *more)]),
-                                  critical=False)
+                   .add_extension(x509.SubjectAlternativeName(names), critical=False)
                    .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True))
         self.certificate = builder.sign(signer.key, hashes.SHA256())
         directory.mkdir(parents=True, exist_ok=True)

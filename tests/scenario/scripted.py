@@ -1,14 +1,22 @@
-"""Servers that follow a script: mail, IMAP, POP3, ManageSieve, XMPP bare TLS and documents over HTTPS, right and wrong. Run inside the network
-of a world:
+"""Servers that follow a script: mail, IMAP, POP3, ManageSieve, XMPP, bare TLS and documents over HTTPS, right and wrong. Run inside
+the network of a world:
 
     scripted.py SETTINGS
 
-SETTINGS is JSON, a list of {address, port, speaks, does, certificate, key}. `speaks`: smtp, imap, pop3, sieve, xmpp, tls, https.
-`does`: of https the document, or an object of documents by path; "!404 Not Found" is an answer without one, "!https://…" leads
-elsewhere, "!silent" and "!endless" are what they say. Otherwise "" (all is right), or what goes wrong: silent, silent-later, silent-tls, drop, drop-later, garbage, flood, no-tls,
-refuse, inject, plain-after, old-tls, stop. "ready" goes to standard output when all of them listen."""
+SETTINGS is JSON, a list of {address, port, speaks, does, certificate, key}. `speaks`: one of PROTOCOLS, tls, https. `does`: "" (all is
+right), or what goes wrong: "no-tls", "old-tls", or "WHAT@STEP", where the steps are those of the protocol and then tls, and
+
+    silent   says nothing             half     says the half, then nothing      slow     an octet now and then
+    drop     closes the connection    garbage  what is no text, or no TLS       flood    a line without end
+    more     lines without end        null     an octet 0 in the middle         early    answers the next step as well
+    refuse   says no                  inject   text behind the consent
+
+Of https it is the document, or an object of documents by path; "!404 Not Found" is an answer without one, "!https://…" leads
+elsewhere, "!silent" and "!endless" are what they say. "ready" goes to standard output when all of them listen."""
+import itertools
 import json
 import pathlib
+import re
 import socket
 import ssl
 import sys
@@ -16,17 +24,44 @@ import threading
 import time
 
 WHILE = 30  # of those who stall
+TLS = b"urn:ietf:params:xml:ns:xmpp-tls"
+
+# Each step: what the client says before (a pattern), what is said then ({offer}: that there is TLS), and lines of which
+# there may be any number.
+PROTOCOLS = {
+    "smtp": {"offer": b"250-STARTTLS\r\n", "no": b"454 not now\r\n", "steps": {
+        "greeting": (b"", b"220-mx.invalid speaks first\r\n220 ESMTP\r\n", b"220-more\r\n"),
+        "offer": (rb"EHLO [^\r]+\r\n", b"250-mx.invalid\r\n{offer}250 SIZE 1000000\r\n", b"250-MORE\r\n"),
+        "consent": (rb"STARTTLS\r\n", b"220 go on\r\n", b"220-more\r\n")}},
+    "imap": {"offer": b" STARTTLS", "no": b"b NO not now\r\n", "steps": {
+        "greeting": (b"", b"* OK [CAPABILITY IMAP4rev1] hello\r\n", b"* OK more\r\n"),
+        "offer": (rb"a CAPABILITY\r\n", b"* CAPABILITY IMAP4rev1{offer}\r\na OK done\r\n", b"* CAPABILITY MORE\r\n"),
+        "consent": (rb"b STARTTLS\r\n", b"b OK begin\r\n", b"* OK more\r\n")}},
+    "pop3": {"offer": b"STLS\r\n", "no": b"-ERR not now\r\n", "steps": {
+        "greeting": (b"", b"+OK hello\r\n", b"+OK more\r\n"),
+        "offer": (rb"CAPA\r\n", b"+OK\r\nUSER\r\n{offer}.\r\n", b"MORE\r\n"),
+        "consent": (rb"STLS\r\n", b"+OK begin\r\n", b"+OK more\r\n")}},
+    "sieve": {"offer": b'"STARTTLS"\r\n', "no": b'NO "not now"\r\n', "steps": {
+        "offer": (b"", b'"IMPLEMENTATION" "scripted"\r\n{offer}OK "hello"\r\n', b'"MORE" "more"\r\n'),
+        "consent": (rb"STARTTLS\r\n", b'OK "begin"\r\n', b'"MORE"\r\n')}},
+    "xmpp": {"offer": b"<starttls xmlns='" + TLS + b"'/>", "no": b"<failure xmlns='" + TLS + b"'/></stream:stream>", "steps": {
+        "greeting": (rb"<stream:stream[^>]+>", b"<?xml version='1.0'?><stream:stream xmlns='jabber:server' id='1' "
+                     b"xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>", b" "),
+        "offer": (b"", b"<stream:features>{offer}</stream:features>", b"<more xmlns='more'/>"),
+        "consent": (rb"<starttls [^>]+>", b"<proceed xmlns='" + TLS + b"'/>", b"<more xmlns='more'/>")}},
+}
 
 
 class Server:
     def __init__(self, settings):
         self.speaks, self.does = settings["speaks"], settings.get("does", "")
+        self.what, _, self.at = self.does.partition("@") if isinstance(self.does, str) else ("", "", "")
         self.listener = socket.create_server((settings["address"], settings["port"]), backlog=64)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        if self.does == "old-tls":
+        self.context.set_ciphers("ALL:@SECLEVEL=0")
+        if self.what == "old-tls":
             self.context.minimum_version = ssl.TLSVersion.TLSv1
             self.context.maximum_version = ssl.TLSVersion.TLSv1_1
-            self.context.set_ciphers("ALL:@SECLEVEL=0")
         self.context.load_cert_chain(settings["certificate"], settings["key"])
 
     def run(self):
@@ -38,18 +73,10 @@ class Server:
         connection.settimeout(WHILE)
         try:
             with connection:
-                if self.does == "silent":
-                    time.sleep(WHILE)
-                elif self.does == "garbage":
-                    connection.sendall(bytes(range(256)) * 8)
-                    connection.recv(4096)
-                elif self.does == "flood":
-                    while True:
-                        connection.sendall(b"2" * 65536)
-                elif self.speaks == "https":
+                if self.speaks == "https":
                     self.document(connection)
-                elif self.does != "drop":
-                    self.talk(connection)
+                elif self.speaks == "tls" or self.talk(connection):
+                    self.secure(connection)
         except OSError:
             pass
 
@@ -71,99 +98,93 @@ class Server:
                            f"Connection: close\r\n\r\n{body}".encode())
 
     def talk(self, connection):
-        if self.speaks != "tls" and not getattr(self, self.speaks)(connection):
-            return
-        if self.does == "silent-tls":
+        """Until TLS. False: it does not come to that."""
+        protocol = PROTOCOLS[self.speaks]
+        offer = b"" if self.what == "no-tls" else protocol["offer"]
+        steps = [(step, awaits, says.replace(b"{offer}", offer), more) for step, (awaits, says, more) in protocol["steps"].items()]
+        heard, early = b"", False
+        for number, (step, awaits, says, more) in enumerate(steps):
+            while not re.search(awaits, heard):
+                some = connection.recv(4096)
+                if not some:
+                    return False
+                heard += some
+            heard = heard[re.search(awaits, heard).end():]
+            if self.what and self.what not in ("no-tls", "old-tls") and step == (self.at or steps[0][0]):
+                if self.what == "refuse":
+                    says, early = protocol["no"], True
+                elif self.what == "inject":
+                    says += b"250 injected\r\n"
+                elif self.what == "early":
+                    says, early = says + steps[number + 1][2], True
+                else:
+                    self.misbehave(connection, says, more)
+                    return False
+            connection.sendall(says)
+            if early:
+                connection.recv(4096)
+                return False
+        return True
+
+    def misbehave(self, connection, says, more):
+        middle = len(says) // 2
+        if self.what == "silent":
             time.sleep(WHILE)
-        elif self.does == "plain-after":
+        elif self.what == "half":
+            connection.sendall(says[:middle])
+            time.sleep(WHILE)
+        elif self.what == "slow":
+            for octet in itertools.cycle(more):
+                connection.sendall(bytes([octet]))
+                time.sleep(0.1)
+        elif self.what == "garbage":
+            connection.sendall(bytes(range(255, -1, -1)) * 8)
+            connection.recv(4096)
+        elif self.what == "null":
+            connection.sendall(says[:middle] + b"\0" + says[middle:])
+            connection.recv(4096)
+        elif self.what in ("flood", "more"):
+            if self.speaks == "pop3" and self.what == "more" and self.at == "offer":
+                connection.sendall(b"+OK\r\n")
+            while True:
+                connection.sendall((b"2" if self.what == "flood" else more) * 8192)
+        else:
+            assert self.what == "drop", self.what
+
+    def secure(self, connection):
+        if self.at == "tls" and self.what == "silent":
+            time.sleep(WHILE)
+        elif self.at == "tls" and self.what == "drop":
+            connection.recv(16)
+        elif self.at == "tls" and self.what == "garbage":
             connection.sendall(b"250 there is no TLS here\r\n" * 100)
             connection.recv(4096)
-        elif self.does == "stop":
-            connection.recv(16)
+        elif self.at == "tls" and self.what == "flood":  # warnings without end
+            connection.recv(4096)
+            while True:
+                connection.sendall(b"\x15\x03\x03\x00\x02\x01\x5a" * 1000)
+        elif self.at == "tls":
+            self.handshake_in_part(connection)
         else:
             with self.context.wrap_socket(connection, server_side=True) as secret:
                 secret.recv(4096)
 
-    def consent(self, connection, yes, no):
-        """True: go on with TLS."""
-        if self.does == "silent-later":
+    def handshake_in_part(self, connection):
+        """half: of the first flight; slow: all of it, an octet at a time."""
+        heard, says = ssl.MemoryBIO(), ssl.MemoryBIO()
+        session = self.context.wrap_bio(heard, says, server_side=True)
+        heard.write(connection.recv(65536))
+        try:
+            session.do_handshake()
+        except ssl.SSLWantReadError:
+            pass
+        flight = says.read()
+        if self.what == "half":
+            connection.sendall(flight[:len(flight) // 2])
             time.sleep(WHILE)
-        elif self.does == "refuse":
-            connection.sendall(no)
-        elif self.does == "inject":
-            connection.sendall(yes + b"250 injected\r\n")
-            return True
-        elif self.does != "drop-later":
-            connection.sendall(yes)
-            return True
-        return False
-
-    def line(self, connection):
-        text = b""
-        while not text.endswith(b"\n"):
-            octet = connection.recv(1)
-            if not octet:
-                raise ConnectionError
-            text += octet
-        return text.decode().strip()
-
-    def smtp(self, connection):
-        connection.sendall(b"220-mx.invalid speaks first\r\n220 ESMTP\r\n")
-        while True:
-            verb = self.line(connection).split()[0].upper()
-            if verb == "EHLO":
-                offer = b"" if self.does == "no-tls" else b"250-STARTTLS\r\n"
-                connection.sendall(b"250-mx.invalid\r\n" + offer + b"250 SIZE 1000000\r\n")
-            elif verb == "STARTTLS":
-                return self.consent(connection, b"220 go on\r\n", b"454 not now\r\n")
-            else:
-                connection.sendall(b"221 bye\r\n" if verb == "QUIT" else b"502 what?\r\n")
-
-    def imap(self, connection):
-        offer = b"" if self.does == "no-tls" else b" STARTTLS"
-        connection.sendall(b"* OK [CAPABILITY IMAP4rev1" + offer + b"] hello\r\n")
-        while True:
-            tag, verb = self.line(connection).split()[:2]
-            if verb.upper() == "CAPABILITY":
-                connection.sendall(b"* CAPABILITY IMAP4rev1" + offer + b"\r\n" + tag.encode() + b" OK done\r\n")
-            elif verb.upper() == "STARTTLS":
-                return self.consent(connection, tag.encode() + b" OK begin\r\n", tag.encode() + b" BAD no\r\n")
-            else:
-                connection.sendall(tag.encode() + b" BAD what?\r\n")
-
-    def pop3(self, connection):
-        connection.sendall(b"+OK hello\r\n")
-        while True:
-            verb = self.line(connection).split()[0].upper()
-            if verb == "CAPA":
-                offer = b"" if self.does == "no-tls" else b"STLS\r\n"
-                connection.sendall(b"+OK\r\nUSER\r\n" + offer + b".\r\n")
-            elif verb == "STLS" and self.does != "no-tls":
-                return self.consent(connection, b"+OK begin\r\n", b"-ERR no\r\n")
-            else:
-                connection.sendall(b"-ERR what?\r\n")
-
-    def sieve(self, connection):
-        offer = b"" if self.does == "no-tls" else b'"STARTTLS"\r\n'
-        connection.sendall(b'"IMPLEMENTATION" "scripted"\r\n' + offer + b'OK "hello"\r\n')
-        while True:
-            if self.line(connection).upper() == "STARTTLS":
-                return self.consent(connection, b'OK "begin"\r\n', b'NO "not now"\r\n')
-            connection.sendall(b'NO "what?"\r\n')
-
-    def xmpp(self, connection):
-        opening = b""
-        while b"stream:stream" not in opening or not opening.rstrip().endswith(b">"):
-            opening += connection.recv(4096)
-        space = b"jabber:server" if b"jabber:server" in opening else b"jabber:client"
-        offer = b"" if self.does == "no-tls" else b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
-        connection.sendall(b"<?xml version='1.0'?><stream:stream xmlns='" + space +
-                           b"' xmlns:stream='http://etherx.jabber.org/streams' id='1' version='1.0'>"
-                           b"<stream:features>" + offer + b"</stream:features>")
-        if b"starttls" not in connection.recv(4096):
-            return False
-        return self.consent(connection, b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
-                            b"<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:stream>")
+        for octet in flight:
+            connection.sendall(bytes([octet]))
+            time.sleep(0.02)
 
 
 def main():
