@@ -361,6 +361,8 @@ static const char *rcode_text(struct validate_lookup *lookup, unsigned rcode)
         return "NOTIMP";
     case DNS_RCODE_REFUSED:
         return "REFUSED";
+    case DNS_RCODE_YXDOMAIN:
+        return "YXDOMAIN without a DNAME";
     default: {
         const char *text = base_arena_printf(&lookup->arena, "response code %u", rcode);
         if (text == NULL)
@@ -384,6 +386,16 @@ static const char *failure_text(struct validate_lookup *lookup,
     return text;
 }
 
+/* YXDOMAIN is about a DNAME, which must come along (RFC 6672 section 2.2). */
+static bool has_dname(const struct validate_message *message)
+{
+    bool found = false;
+    for (size_t i = 0; i < message->group_count; i++)
+        found = found || (message->groups[i].section == DNS_SECTION_ANSWER &&
+                          message->groups[i].type == DNS_TYPE_DNAME);
+    return found;
+}
+
 static void judge_message(struct validate_lookup *lookup, struct lookup_packet *packet)
 {
     const struct validate_message *message = &packet->message;
@@ -397,7 +409,7 @@ static void judge_message(struct validate_lookup *lookup, struct lookup_packet *
     if (unfit != NULL && !bare)
         unusable(packet, VALIDATE_OTHER_ANSWER, 23, unfit);
     else if (rcode != DNS_RCODE_NOERROR && rcode != DNS_RCODE_NXDOMAIN &&
-             rcode != DNS_RCODE_YXDOMAIN)
+             !(rcode == DNS_RCODE_YXDOMAIN && has_dname(message)))
         unusable(packet, VALIDATE_SERVER_FAILED, message->ede >= 0 ? message->ede : 23,
                  failure_text(lookup, message));
     else if (message->dns.flags & DNS_FLAG_TC)

@@ -44,6 +44,7 @@ struct lookup_state {
                  * proved NO_CUT, or should have proved it (BOGUS; may be NULL) */
     uint32_t node;
     uint32_t finding; /* the one to name as the cause; VALIDATE_NO_CAUSE */
+    bool absent;      /* NO_CUT: the name does not exist, so nothing is below it (RFC 8020) */
     struct lookup_state *next;
 };
 

@@ -293,6 +293,7 @@ static struct lookup_state no_cut(const uint8_t *name, const struct lookup_state
     struct lookup_state state = *up;
     state.name = name;
     state.verdict = LOOKUP_NO_CUT;
+    state.absent = false;
     state.next = NULL;
     return state;
 }
@@ -454,8 +455,11 @@ static struct lookup_state by_denial(struct validate_lookup *lookup,
         if (proof->proof.outcome == VALIDATE_DENIAL_INSECURE ||
             (proof->proof.outcome == VALIDATE_DENIAL_PROVED && proof->proof.delegation))
             return end_by_denial(lookup, name, up, proof);
-        if (proof->proof.outcome == VALIDATE_DENIAL_PROVED)
-            return no_cut(name, up);
+        if (proof->proof.outcome == VALIDATE_DENIAL_PROVED) {
+            state = no_cut(name, up);
+            state.absent = proof->proof.next_closer != NULL || proof->proof.compact;
+            return state;
+        }
         if (tried == NULL) {
             tried = proof;
             zone = up;
@@ -563,6 +567,8 @@ struct lookup_state *lookup_walk(struct validate_lookup *lookup, const uint8_t *
             return state;
         if (state->verdict == LOOKUP_SECURE || at == NULL)
             at = state;
+        if (state->absent)
+            break;
     }
     return at;
 }

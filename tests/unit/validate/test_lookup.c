@@ -259,11 +259,15 @@ static void test_good(void **state)
         {"plain.opt.", DNS_TYPE_DS, INSECURE, NODATA, 1},
     };
     struct fixture *fixture = *state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_case(fixture, &cases[i]);
-        fixture->world->no_chase = true;
-        assert_case(fixture, &cases[i]);
-        fixture->world->no_chase = false;
+    for (unsigned minimal = 0; minimal < 2; minimal++) {
+        for (size_t i = 0; i < fixture->world->count; i++)
+            fixture->world->zones[i]->minimal = minimal == 1;
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+            assert_case(fixture, &cases[i]);
+            fixture->world->no_chase = true;
+            assert_case(fixture, &cases[i]);
+            fixture->world->no_chase = false;
+        }
     }
 }
 
@@ -554,6 +558,33 @@ static void break_other(struct world *world)
 {
     world->edit = edit_other;
 }
+static void edit_yxdomain(struct world *world, struct world_reply *reply)
+{
+    (void)world;
+    if (reply->type != DNS_TYPE_A)
+        return;
+    reply_remove(reply, DNS_SECTION_ANSWER, 0);
+    reply->rcode = DNS_RCODE_YXDOMAIN;
+}
+static void break_yxdomain(struct world *world)
+{
+    world->edit = edit_yxdomain;
+}
+static void edit_minimal_other(struct world *world, struct world_reply *reply)
+{
+    /* The proof for a name beside it. */
+    struct world_zone *zone = zone_a(world);
+    if (reply->type != DNS_TYPE_A)
+        return;
+    reply->count = 0;
+    reply_soa(reply, zone);
+    reply_proof_absent(world, reply, zone, wire("np.a.example."));
+}
+static void break_minimal(struct world *world)
+{
+    zone_a(world)->minimal = true;
+    world->edit = edit_minimal_other;
+}
 static void edit_referral(struct world *world, struct world_reply *reply)
 {
     /* A referral in the place of an answer. */
@@ -642,6 +673,11 @@ static void test_broken(void **state)
         {break_truncated, "www.a.example.", DNS_TYPE_A, ERROR, VALIDATE_TRUNCATED, "cut short"},
         {break_other, "www.a.example.", DNS_TYPE_A, ERROR, VALIDATE_OTHER_ANSWER,
          "another question"},
+        {break_yxdomain, "www.a.example.", DNS_TYPE_A, ERROR, VALIDATE_SERVER_FAILED,
+         "answers YXDOMAIN without a DNAME"},
+        {break_yxdomain, "www.moved.a.example.", DNS_TYPE_A, ERROR, VALIDATE_SERVER_FAILED,
+         "answers YXDOMAIN without a DNAME"},
+        {break_minimal, "no.a.example.", DNS_TYPE_A, BOGUS, VALIDATE_PROOF_MISSING, ""},
         {break_referral, "www.a.example.", DNS_TYPE_A, BOGUS, VALIDATE_PROOF_MISSING, ""},
         {break_anchor, "www.a.example.", DNS_TYPE_A, BOGUS, VALIDATE_ANCHOR_UNMATCHED,
          "your trust anchors"},

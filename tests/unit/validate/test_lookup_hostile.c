@@ -110,15 +110,15 @@ static void test_key_flood(void **state)
         assert_int_equal(result->status, VALIDATE_SECURE);
         assert_int_equal(result->failed_verifications, fixture->flood);
     }
-    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "tag_keys");
+    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "tag_keys (4)");
     fixture->flood = 100;
-    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "tag_keys");
+    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "tag_keys (4)");
     assert_int_equal(fixture->result->failed_verifications, 4);
     fixture->options.budgets.tag_keys = 1000;
-    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "rrset_verifications");
+    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "rrset_verifications (8)");
     assert_int_equal(fixture->result->failed_verifications, 8);
     fixture->options.budgets.rrset_verifications = 1000;
-    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "failed_verifications");
+    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "failed_verifications (16)");
     assert_int_equal(fixture->result->failed_verifications, 16);
 }
 
@@ -162,9 +162,9 @@ static void test_ds_flood(void **state)
     fixture->flood = 1; /* 2 DS x 2 keys */
     assert_int_equal(ask(fixture, "www.a.example.", DNS_TYPE_A)->status, VALIDATE_SECURE);
     fixture->flood = 2; /* 3 x 3: the last pair is the ninth */
-    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "ds_pairs");
+    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "ds_pairs (8)");
     fixture->flood = 25;
-    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "ds_pairs");
+    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "ds_pairs (8)");
     assert_true(fixture->result->verifications < 8);
 }
 
@@ -193,9 +193,9 @@ static void test_signature_flood(void **state)
     fixture->flood = 7;
     assert_int_equal(ask(fixture, "www.a.example.", DNS_TYPE_A)->status, VALIDATE_SECURE);
     fixture->flood = 8;
-    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "rrset_verifications");
+    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "rrset_verifications (8)");
     fixture->flood = 200;
-    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "rrset_verifications");
+    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "rrset_verifications (8)");
     assert_int_equal(fixture->result->failed_verifications, 8);
 }
 
@@ -254,9 +254,12 @@ static void test_hash_flood(void **state)
     zone_at(fixture->world, "b.example.")->iterations = 500;
     result = ask(fixture, "no.b.example.", DNS_TYPE_A);
     assert_int_equal(result->status, VALIDATE_INSECURE);
+    zone_at(fixture->world, "b.example.")->iterations = 50;
+    assert_spent(ask(fixture, name, DNS_TYPE_A), "nsec3_hashes (16)");
+    assert_int_equal(fixture->result->nsec3_hashes, 16);
     fixture->options.budgets.nsec3_hashes = 1;
     zone_at(fixture->world, "b.example.")->iterations = 10;
-    assert_spent(ask(fixture, "no.b.example.", DNS_TYPE_A), "nsec3_hashes");
+    assert_spent(ask(fixture, "no.b.example.", DNS_TYPE_A), "nsec3_hashes (1)");
 }
 
 static void test_alias_flood(void **state)
@@ -273,7 +276,7 @@ static void test_alias_flood(void **state)
         fixture->world->no_chase = chase == 0;
         assert_int_equal(ask(fixture, "c4.a.example.", DNS_TYPE_A)->status, VALIDATE_SECURE);
         assert_int_equal(fixture->result->hop_count, 13);
-        assert_spent(ask(fixture, "c3.a.example.", DNS_TYPE_A), "alias_hops");
+        assert_spent(ask(fixture, "c3.a.example.", DNS_TYPE_A), "alias_hops (12)");
     }
 }
 
@@ -292,20 +295,77 @@ static void edit_bare(struct world *world, struct world_reply *reply)
 static void test_query_flood(void **state)
 {
     struct fixture *fixture = *state;
-    char name[300] = "";
+    char name[300] = "", text[320];
     for (unsigned i = 0; i < 100; i++)
         strcat(name, "a.");
     strcat(name, "a.example.");
     fixture->world->edit = edit_bare;
-    assert_spent(ask(fixture, name, DNS_TYPE_A), "queries");
+    /* Below a name that does not exist there are no zones to ask for (RFC 8020). */
+    assert_int_equal(ask(fixture, name, DNS_TYPE_A)->status, VALIDATE_BOGUS);
+    assert_string_equal(strchr(fixture->world->log, '\n') + 1,
+                        ". DNSKEY\nexample. DS\na.example. DS\nexample. DNSKEY\n"
+                        "a.example. DNSKEY\na.a.example. DS\n");
+    /* Where all of them exist there may be. */
+    snprintf(text, sizeof(text), "%s A 192.0.2.1", name);
+    world_add(zone_at(fixture->world, "a.example."), text);
+    assert_spent(ask(fixture, name, DNS_TYPE_A), "queries (64)");
     assert_int_equal(fixture->result->queries, 64);
+}
+
+/* Every packet is as large as it can be. */
+static void edit_large(struct world *world, struct world_reply *reply)
+{
+    static const uint8_t junk[WORLD_RDATA] = {255};
+    edit_bare(world, reply);
+    for (unsigned i = 0; i < 100; i++)
+        reply_add(reply, DNS_SECTION_ADDITIONAL, reply->question, 65300, 60, junk, sizeof(junk));
 }
 
 static void test_octets(void **state)
 {
     struct fixture *fixture = *state;
+    char name[300] = "", text[320];
+    for (unsigned i = 0; i < 30; i++)
+        strcat(name, "a.");
+    strcat(name, "a.example.");
+    snprintf(text, sizeof(text), "%s A 192.0.2.1", name);
+    world_add(zone_at(fixture->world, "a.example."), text);
+    fixture->world->edit = edit_large;
+    assert_spent(ask(fixture, name, DNS_TYPE_A), "packet_octets (524288)");
+    assert_true(fixture->result->packet_octets <= (size_t)512 * 1024);
+    fixture->world->edit = NULL;
     fixture->options.budgets.packet_octets = 500;
-    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "packet_octets");
+    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_A), "packet_octets (500)");
+}
+
+/* An answer of many RRsets, each with a good signature. */
+static void edit_types(struct world *world, struct world_reply *reply)
+{
+    struct fixture *fixture = world->context;
+    struct world_zone *zone = zone_at(world, "a.example.");
+    static const uint8_t data[] = {1, 2, 3, 4};
+    if (reply->type != DNS_TYPE_ANY)
+        return;
+    reply->count = 0;
+    for (unsigned i = 0; i < fixture->flood; i++) {
+        uint16_t type = (uint16_t)(65280 + i);
+        reply_add(reply, DNS_SECTION_ANSWER, reply->question, type, 60, data, sizeof(data));
+        reply_sign(reply, DNS_SECTION_ANSWER, reply->question, type, 3, zone, &zone->zsk);
+    }
+}
+
+static void test_verification_flood(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->world->edit = edit_types;
+    fixture->flood = 128 - 5; /* two DS and three DNSKEY sets lead there */
+    assert_int_equal(ask(fixture, "www.a.example.", DNS_TYPE_ANY)->status, VALIDATE_SECURE);
+    assert_int_equal(fixture->result->verifications, 128);
+    fixture->flood++;
+    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_ANY), "verifications (128)");
+    fixture->flood = 149;
+    assert_spent(ask(fixture, "www.a.example.", DNS_TYPE_ANY), "verifications (128)");
+    assert_int_equal(fixture->result->failed_verifications, 0);
 }
 
 /* A thousand kinds of octets in the place of each answer: never more than ERROR or BOGUS. */
@@ -357,6 +417,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_alias_flood, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_query_flood, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_octets, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_verification_flood, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_garbage, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@
 #define WORLD_ZONES   12
 #define WORLD_RECORDS 64
 #define WORLD_RDATA   600
-#define REPLY_RECORDS 220
+#define REPLY_RECORDS 300
 
 #define NOW ((base_time)1790000000)
 #define DAY ((base_time)86400)
@@ -62,6 +62,7 @@ struct world_zone {
     /* Knobs, all off at first. */
     bool is_unsigned;
     enum world_denial denial;
+    bool minimal; /* NSEC and NSEC3 of their own for each name denied (RFC 4470, RFC 7129) */
     unsigned iterations;
     base_time inception, expiration;
     bool corrupt;           /* data signatures do not verify */
@@ -406,9 +407,49 @@ static size_t types_at(struct world *world, const struct world_zone *zone, const
     return dns_bitmap_make(bitmap, types, count);
 }
 
+/* Minimally covering: from just before the name to just behind all below it; of a name that is
+ * there, to the first that could be below it (RFC 4470 section 3, RFC 4471 section 3.1.2). */
+static void reply_nsec_minimal(struct world *world, struct world_reply *reply,
+                               struct world_zone *zone, const uint8_t *name)
+{
+    const uint8_t *names[WORLD_RECORDS + WORLD_ZONES];
+    size_t count = zone_names(world, zone, names, WORLD_RECORDS + WORLD_ZONES);
+    static const uint16_t bare[] = {DNS_TYPE_RRSIG, DNS_TYPE_NSEC};
+    uint8_t owner[DNS_NAME_MAX + 1], rdata[DNS_NAME_MAX + DNS_BITMAP_MAX];
+    bool owns = false;
+    for (size_t i = 0; i < count; i++)
+        owns = owns || dns_name_equal(names[i], name);
+    size_t label = name[0], length;
+    name_copy(owner, name);
+    if (!owns) {
+        owner[0]++;
+        owner[label]--;
+        owner[label + 1] = '~';
+        name_copy(owner + label + 2, name + label + 1);
+    }
+    bool exists = name_exists(world, zone, name);
+    rdata[0] = exists ? 1 : (uint8_t)(label + 1);
+    if (exists) {
+        rdata[1] = 0;
+        length = 2 + dns_name_lower(rdata + 2, name);
+    } else {
+        memcpy(rdata + 1, name + 1, label);
+        rdata[label + 1] = 0;
+        length = label + 2 + dns_name_lower(rdata + label + 2, name + label + 1);
+    }
+    length += owns ? types_at(world, zone, name, true, rdata + length)
+                   : dns_bitmap_make(rdata + length, bare, 2);
+    reply_add(reply, DNS_SECTION_AUTHORITY, owner, DNS_TYPE_NSEC, 900, rdata, length);
+    reply_sign_plain(reply, DNS_SECTION_AUTHORITY, owner, DNS_TYPE_NSEC, zone);
+}
+
 static void reply_nsec(struct world *world, struct world_reply *reply, struct world_zone *zone,
                        const uint8_t *name)
 {
+    if (zone->minimal) {
+        reply_nsec_minimal(world, reply, zone, name);
+        return;
+    }
     const uint8_t *names[WORLD_RECORDS + WORLD_ZONES];
     size_t count = zone_names(world, zone, names, WORLD_RECORDS + WORLD_ZONES);
     const uint8_t *owner = zone->apex, *next = NULL;
@@ -501,6 +542,15 @@ static void reply_nsec3(struct world *world, struct world_reply *reply, struct w
     }
     if (!has_next)
         memcpy(next, first, sizeof(next));
+    bool covers = memcmp(owner, target, sizeof(owner)) != 0;
+    if (zone->minimal) {
+        memcpy(owner, target, sizeof(owner));
+        memcpy(next, target, sizeof(next));
+        for (size_t i = sizeof(owner); covers && i-- > 0 && owner[i]-- == 0;)
+            continue;
+        for (size_t i = sizeof(next); i-- > 0 && ++next[i] == 0;)
+            continue;
+    }
     uint8_t full[DNS_NAME_MAX], rdata[WORLD_RDATA];
     char text[33];
     base32(owner, text);
@@ -519,7 +569,8 @@ static void reply_nsec3(struct world *world, struct world_reply *reply, struct w
     rdata[5] = CRYPTO_NSEC3_SIZE;
     memcpy(rdata + 6, next, CRYPTO_NSEC3_SIZE);
     size_t length = 6 + CRYPTO_NSEC3_SIZE;
-    length += types_at(world, zone, owner_name, false, rdata + length);
+    if (!(zone->minimal && covers))
+        length += types_at(world, zone, owner_name, false, rdata + length);
     reply_add(reply, DNS_SECTION_AUTHORITY, full, DNS_TYPE_NSEC3, 900, rdata, length);
     reply_sign_plain(reply, DNS_SECTION_AUTHORITY, full, DNS_TYPE_NSEC3, zone);
 }
@@ -569,7 +620,7 @@ static void reply_proof_closer(struct world *world, struct world_reply *reply,
     if (zone->is_unsigned || zone->denial == DENIAL_NONE)
         return;
     if (zone->denial == DENIAL_NSEC)
-        reply_nsec(world, reply, zone, name);
+        reply_nsec(world, reply, zone, zone->minimal ? closer : name);
     else if (zone->denial != DENIAL_COMPACT)
         reply_nsec3(world, reply, zone, closer);
 }
