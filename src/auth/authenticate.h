@@ -12,7 +12,9 @@
 
 /* Fetches a document over HTTPS for the sans-I/O parts: no redirects, TLS 1.2 or better, the name
  * of the URL proved by PKIX, at most `most` octets, within `timeout_ms`. malloc'ed. `why` on
- * failure. BASE_EIO, BASE_ELIMIT, BASE_EFORMAT (not the media type that is wanted), BASE_ENOMEM. */
+ * failure. BASE_ENOENT: the host says that there is none (404, a redirect); BASE_EFORMAT: not the
+ * media type that is wanted; BASE_ELIMIT; BASE_EMISMATCH: its certificate is not good; BASE_EIO;
+ * BASE_ENOMEM. */
 struct auth_fetch {
     const char *url;
     const char *media_type; /* "text/plain"; NULL: any */
@@ -25,6 +27,8 @@ struct auth_fetch {
     unsigned timeout_ms;
 };
 int auth_fetch(const struct auth_fetch *fetch, char **text, size_t *length, char why[200]);
+/* Is the failure what the host itself says, and no accident or attack on the way? */
+bool auth_fetch_is_answer(int status);
 
 /* How documents are had by those who block: their host is found by validated look-ups. */
 struct auth_web {
@@ -103,7 +107,8 @@ struct auth_posh {
         char *url, *text; /* no text: `why` */
         size_t length;
         char why[200];
-    } documents[2]; /* the domain's, and the one that it refers to */
+        bool failed; /* no text: it could not be had, which is no proof that there is none */
+    } documents[2];  /* the domain's, and the one that it refers to */
     size_t count;
 };
 /* Changes the verdict on an XMPP server of the domain (found by its SRV) that DANE does not speak

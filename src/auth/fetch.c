@@ -31,6 +31,17 @@ static bool has_media_type(CURL *curl, const char *wanted)
            (type[length] == '\0' || strchr("; \t", type[length]));
 }
 
+/* Does the host say that there is no document, and not that it cannot serve one now? */
+static bool is_lasting(long status)
+{
+    return status >= 300 && status < 500 && status != 408 && status != 425 && status != 429;
+}
+
+bool auth_fetch_is_answer(int status)
+{
+    return status == BASE_ENOENT || status == BASE_EFORMAT || status == BASE_ELIMIT;
+}
+
 static int judge(CURL *curl, const struct auth_fetch *fetch, CURLcode code,
                  const struct base_buf *body, const char *detail, char why[200])
 {
@@ -43,12 +54,14 @@ static int judge(CURL *curl, const struct auth_fetch *fetch, CURLcode code,
     if (code != CURLE_OK) {
         snprintf(why, 200, "%.80s cannot be fetched: %.90s", fetch->url,
                  detail[0] != '\0' ? detail : curl_easy_strerror(code));
-        return code == CURLE_OUT_OF_MEMORY ? BASE_ENOMEM : BASE_EIO;
+        return code == CURLE_OUT_OF_MEMORY              ? BASE_ENOMEM
+               : code == CURLE_PEER_FAILED_VERIFICATION ? BASE_EMISMATCH
+                                                        : BASE_EIO;
     }
     if (status != 200) {
         snprintf(why, 200, "%.100s answers with HTTP status %ld%s", fetch->url, status,
                  status / 100 == 3 ? ", a redirect, which is not followed" : "");
-        return BASE_EIO;
+        return is_lasting(status) ? BASE_ENOENT : BASE_EIO;
     }
     if (fetch->media_type && !has_media_type(curl, fetch->media_type)) {
         snprintf(why, 200, "%.100s is not of media type %s", fetch->url, fetch->media_type);
@@ -161,7 +174,7 @@ int auth_web_fetch(const struct auth_web *web, const struct auth_fetch *wanted, 
     resolve_wait(web->resolve);
     if (host.addresses[0] == '\0') {
         snprintf(why, 200, "%.60s: %.130s", name, host.why);
-        return BASE_EIO;
+        return host.failed ? BASE_EIO : BASE_ENOENT;
     }
     snprintf(resolve, sizeof resolve, "%s:%u:%s", name, port, host.addresses);
     fetch.resolve = resolve;

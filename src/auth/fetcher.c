@@ -1,9 +1,8 @@
-/* Threads that fetch MTA-STS policies: see fetcher.h. */
+/* Threads that fetch documents: see fetcher.h. */
 #include "auth/fetcher.h"
 
 #include "auth/authenticate.h"
 #include "base/error.h"
-#include "dane/sts_store.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -27,51 +26,21 @@ struct auth_fetcher {
     bool stop;
 };
 
-static void check(struct auth_fetch_job *job)
+static void work_on(const struct auth_fetcher *fetcher, struct auth_fetch_job *job)
 {
-    struct dane_sts sts;
-    job->status = dane_sts_parse(job->text, job->length, &sts, job->why);
-    if (job->status == BASE_OK)
-        dane_sts_free(&sts);
-}
-
-static void work_on_document(const struct auth_fetcher *fetcher, struct auth_fetch_job *job)
-{
-    char resolve[DANE_DOMAIN_MAX + sizeof job->addresses + 32];
-    snprintf(resolve, sizeof resolve, "%s:%u:%s", job->domain, job->port, job->addresses);
+    char resolve[sizeof job->host + sizeof job->addresses + 32];
+    snprintf(resolve, sizeof resolve, "%s:%u:%s", job->host, job->port, job->addresses);
     struct auth_fetch fetch = {
         .url = job->url,
+        .media_type = job->media_type,
         .ca_file = fetcher->options.ca_file,
         .resolve = resolve,
         .most = job->most,
         .timeout_ms = fetcher->options.timeout_ms,
     };
     job->status = auth_fetch(&fetch, &job->text, &job->length, job->why);
-}
-
-static void work_on(const struct auth_fetcher *fetcher, struct auth_fetch_job *job)
-{
-    if (job->url) {
-        work_on_document(fetcher, job);
-        return;
-    }
-    char url[DANE_DOMAIN_MAX + 64], resolve[DANE_DOMAIN_MAX + sizeof job->addresses + 32];
-    snprintf(url, sizeof url, "https://mta-sts.%s/.well-known/mta-sts.txt", job->domain);
-    snprintf(resolve, sizeof resolve, "mta-sts.%s:443:%s", job->domain, job->addresses);
-    struct auth_fetch fetch = {
-        .url = url,
-        .media_type = "text/plain",
-        .ca_file = fetcher->options.ca_file,
-        .resolve = resolve,
-        .most = DANE_STS_TEXT_MAX,
-        .timeout_ms = fetcher->options.timeout_ms,
-    };
-    job->status = auth_fetch(&fetch, &job->text, &job->length, job->why);
-    if (job->status == BASE_OK)
-        check(job);
-    if (job->status == BASE_OK)
-        job->written = dane_sts_store_write(fetcher->options.directory, job->domain, job->id,
-                                            job->now, job->text, job->length);
+    if (job->status == BASE_OK && job->finish)
+        job->finish(job);
 }
 
 static struct auth_fetch_job *take(struct auth_fetcher *fetcher)
@@ -111,8 +80,6 @@ int auth_fetcher_new(const struct auth_fetcher_options *options, struct auth_fet
     fetcher->options = *options;
     if (fetcher->options.threads == 0)
         fetcher->options.threads = 4;
-    if (fetcher->options.most == 0)
-        fetcher->options.most = 256;
     if (fetcher->options.timeout_ms == 0)
         fetcher->options.timeout_ms = 10000;
     fetcher->last = &fetcher->first;

@@ -15,6 +15,7 @@
 static void add_addresses(struct auth_host *host, const struct validate_result *result)
 {
     if (result->status == VALIDATE_BOGUS || result->status == VALIDATE_ERROR) {
+        host->failed = true;
         snprintf(host->why, sizeof host->why, "its address cannot be had: %.160s",
                  result->sentence ? result->sentence : "error");
         return;
@@ -41,6 +42,7 @@ static void looked_up(void *context, const struct validate_result *result)
     struct auth_host *host = lookup->host;
     lookup->request = NULL;
     host->missing--;
+    host->failed |= !result;
     if (result)
         add_addresses(host, result);
     validate_result_unref(result);

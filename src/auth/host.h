@@ -18,6 +18,7 @@ struct auth_host {
         struct resolve_request *request;
     } lookups[2];
     unsigned missing;
+    bool failed; /* an address could not be had: without any, that is no proof that there is none */
     char addresses[AUTH_HOST_ADDRESSES]; /* "192.0.2.1,2001:db8::1"; "": none, and */
     char why[200];                       /* why not */
     void (*done)(void *context);         /* called once, later than auth_host_start */

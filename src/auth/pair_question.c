@@ -27,26 +27,7 @@ static void log_verdict(const struct pair_question *question,
              : question->key[0] == 'r' ? "reuse"
                                        : "out",
              states[verdict->state], dane_proof_name(verdict->proof),
-             (base_clock_monotonic() - question->started) / 1000000, verdict->reason);
-}
-
-static void question_free(struct pair_question *question)
-{
-    while (question->lookups) {
-        struct pair_lookup *lookup = question->lookups;
-        question->lookups = lookup->next;
-        resolve_cancel(lookup->request);
-        free(lookup);
-    }
-    while (question->waits) {
-        struct pair_wait *wait = question->waits;
-        question->waits = wait->next;
-        free(wait);
-    }
-    pair_posh_end(question);
-    dane_pair_free(question->pair);
-    keyed_remove(&question->server->questions, &question->link);
-    free(question);
+             (base_clock_monotonic() - question->question.started) / 1000000, verdict->reason);
 }
 
 static void keep(struct pair_question *question, const struct dane_pair_verdict *verdict,
@@ -56,28 +37,32 @@ static void keep(struct pair_question *question, const struct dane_pair_verdict 
                      : verdict->state == DANE_PAIR_NO ? KEEP_NO
                                                       : KEEP_LATER;
     if (left > 0)
-        policy_cache_put(question->server->cache, question->key,
-                         base_clock_monotonic() + (uint64_t)left * SECOND, verdict,
-                         sizeof *verdict);
+        auth_cache_put(question->server->cache, question->key,
+                       base_clock_monotonic() + (uint64_t)left * SECOND, verdict, sizeof *verdict);
+}
+
+struct told {
+    const struct dane_pair_verdict *verdict;
+    base_time now;
+};
+
+static void tell(struct auth_connection *connection, int64_t id, const void *answer)
+{
+    const struct told *told = answer;
+    dane_pair_reply_verdict(&connection->output, id, told->verdict, told->now);
 }
 
 /* Tells all who wait, keeps the verdict, and ends the question. */
 static void finish(struct pair_question *question, const struct dane_pair_verdict *verdict)
 {
     struct pair_server *server = question->server;
-    base_time now = resolve_now(server->context);
+    struct told told = {verdict, resolve_now(server->context)};
     log_verdict(question, verdict);
     server->counts.states[verdict->state]++;
     server->counts.proofs[verdict->proof]++;
-    keep(question, verdict, now);
-    for (struct pair_wait *wait = question->waits; wait; wait = wait->next) {
-        if (!wait->connection)
-            continue;
-        wait->connection->waits--;
-        dane_pair_reply_verdict(&wait->connection->output, wait->id, verdict, now);
-        pair_wake(server, wait->connection);
-    }
-    question_free(question);
+    keep(question, verdict, told.now);
+    auth_question_tell(&question->question, tell, &told);
+    auth_question_end(&question->question);
 }
 
 static void fail(struct pair_question *question, const char *why)
@@ -89,59 +74,22 @@ static void fail(struct pair_question *question, const char *why)
 
 /* --- what pairs ask for --- */
 
-void pair_make_ready(struct pair_question *question)
+static void answer(struct auth_question *base, uint32_t id, const struct validate_result *result)
 {
-    if (question->ready)
-        return;
-    question->ready = true;
-    question->next_ready = question->server->ready;
-    question->server->ready = question;
+    dane_pair_answer(((struct pair_question *)base)->pair, id, result);
 }
 
-static void looked_up(void *context, const struct validate_result *result)
+static void step(struct auth_question *base)
 {
-    struct pair_lookup *lookup = context, **at;
-    struct pair_question *question = lookup->question;
-    for (at = &question->lookups; *at != lookup;)
-        at = &(*at)->next;
-    *at = lookup->next;
-    /* Without a result (no memory) the question waits for its deadline. */
-    if (result)
-        dane_pair_answer(question->pair, lookup->id, result);
-    validate_result_unref(result);
-    free(lookup);
-    pair_make_ready(question);
-}
-
-static int start_lookup(struct pair_question *question, const struct dane_pair_ask *ask)
-{
-    struct pair_lookup *lookup = malloc(sizeof *lookup);
-    if (!lookup)
-        return BASE_ENOMEM;
-    *lookup = (struct pair_lookup){question->lookups, question, NULL, ask->id};
-    int status = resolve_start(question->server->context, ask->name, ask->type, looked_up, lookup,
-                               &lookup->request);
-    if (status != BASE_OK)
-        free(lookup);
-    else
-        question->lookups = lookup;
-    return status;
-}
-
-static void step(struct pair_question *question)
-{
+    struct pair_question *question = (struct pair_question *)base;
     struct dane_pair_ask ask;
     int status = BASE_OK;
     while (status == BASE_OK && dane_pair_next(question->pair, &ask)) {
         if (ask.kind == DANE_PAIR_POSH)
             pair_posh_start(question, &ask);
         else
-            status = start_lookup(question, &ask);
+            status = auth_question_look_up(base, ask.id, ask.name, ask.type);
     }
-    pair_posh_step(question);
-    /* What has become ready by itself meanwhile is stepped again. */
-    if (question->ready)
-        return;
     const struct dane_pair_verdict *verdict = dane_pair_result(question->pair);
     if (verdict)
         finish(question, verdict);
@@ -150,44 +98,24 @@ static void step(struct pair_question *question)
              status == BASE_ELIMIT ? "too many look-ups are under way" : base_strerror(status));
 }
 
-void pair_questions_step(struct pair_server *server)
+static void late(struct auth_question *base)
 {
-    while (server->ready) {
-        struct pair_question *question = server->ready;
-        server->ready = question->next_ready;
-        question->ready = false;
-        step(question);
-    }
+    fail((struct pair_question *)base, "finding it out takes too long");
 }
 
-struct find {
-    uint64_t tag;
-    struct pair_question *found;
-};
-
-static void find_one(void *context, struct keyed_link *link)
+static void question_free(struct auth_question *base)
 {
-    struct find *find = context;
-    struct pair_question *question = (struct pair_question *)link;
-    if (question->posh.tag == find->tag)
-        find->found = question;
+    dane_pair_free(((struct pair_question *)base)->pair);
+    free(base);
 }
 
-struct pair_question *pair_question_of(struct pair_server *server, uint64_t tag)
-{
-    struct find find = {.tag = tag};
-    if (tag != 0)
-        keyed_each(&server->questions, find_one, &find);
-    return find.found;
-}
+const struct auth_question_calls pair_question_calls = {answer, step, late, question_free};
 
 /* --- questions --- */
 
 static int question_new(struct pair_server *server, const struct dane_pair_request *request,
-                        const char *key, struct pair_question **out)
+                        const char *key, struct auth_question **out)
 {
-    if (server->questions.count >= server->options.questions)
-        return BASE_ELIMIT;
     struct pair_question *question = calloc(1, sizeof *question);
     if (!question)
         return BASE_ENOMEM;
@@ -195,22 +123,18 @@ static int question_new(struct pair_server *server, const struct dane_pair_reque
     about.now = resolve_now(server->context);
     about.authorities = server->authorities;
     question->server = server;
-    question->started = base_clock_monotonic();
     snprintf(question->key, sizeof question->key, "%s", key);
     snprintf(question->remote, sizeof question->remote, "%s", request->remote);
-    question->link.key = question->key;
     int status = request->reuse ? dane_pair_reuse_new(&about, &question->pair)
                                 : dane_pair_new(&about, &question->pair);
     if (status == BASE_OK)
-        status = keyed_add(&server->questions, &question->link);
+        status = auth_question_add(&server->questions, &question->question, question->key);
     if (status != BASE_OK) {
         dane_pair_free(question->pair);
         free(question);
         return status;
     }
-    server->counts.pairs++;
-    pair_make_ready(question);
-    *out = question;
+    *out = &question->question;
     return BASE_OK;
 }
 
@@ -218,15 +142,17 @@ static void reply_metrics(struct pair_server *server, struct base_buf *out, int6
 {
     const struct pair_counts *counts = &server->counts;
     struct resolve_counts lookups;
+    struct auth_service_counts sockets;
     resolve_counts(server->context, &lookups);
+    auth_service_counts(server->service, &sockets);
     const struct {
         const char *name;
         uint64_t value;
     } numbers[] = {
         {"requests", counts->requests},
         {"cache_hits", counts->hits},
-        {"joined", counts->joined},
-        {"pairs", counts->pairs},
+        {"joined", server->questions.joined},
+        {"pairs", server->questions.asked},
         {"yes", counts->states[DANE_PAIR_YES]},
         {"no", counts->states[DANE_PAIR_NO]},
         {"later", counts->states[DANE_PAIR_LATER]},
@@ -235,13 +161,17 @@ static void reply_metrics(struct pair_server *server, struct base_buf *out, int6
         {"by_posh", counts->proofs[DANE_PROOF_POSH]},
         {"malformed", counts->malformed},
         {"refused", counts->refused},
-        {"timeouts", counts->timeouts},
+        {"timeouts", server->questions.late},
         {"posh_fetches", counts->fetches},
-        {"posh_failures", counts->fetch_failures},
-        {"connections", server->connection_count},
-        {"questions", server->questions.count},
-        {"cache_entries", policy_cache_count(server->cache)},
-        {"cache_octets", policy_cache_octets(server->cache)},
+        {"posh_failures", server->fetches.failed},
+        {"posh_kept", auth_cache_count(server->documents)},
+        {"posh_used_again", counts->documents},
+        {"connections", sockets.connections},
+        {"connections_total", sockets.accepted},
+        {"accept_pauses", sockets.paused},
+        {"questions", server->questions.table.count},
+        {"cache_entries", auth_cache_count(server->cache)},
+        {"cache_octets", auth_cache_octets(server->cache)},
         {"dns_queries", lookups.queries},
     };
     base_buf_printf(out, "{\"id\":%" PRId64 ",\"metrics\":{", id);
@@ -251,42 +181,27 @@ static void reply_metrics(struct pair_server *server, struct base_buf *out, int6
     base_buf_text(out, "}}\n");
 }
 
-static int wait_for(struct pair_question *question, struct pair_connection *connection, int64_t id)
-{
-    struct pair_wait *wait = malloc(sizeof *wait);
-    if (!wait)
-        return BASE_ENOMEM;
-    *wait = (struct pair_wait){question->waits, connection, id};
-    question->waits = wait;
-    connection->waits++;
-    return BASE_OK;
-}
-
-static int find_out(struct pair_server *server, struct pair_connection *connection,
+static int find_out(struct pair_server *server, struct auth_connection *connection,
                     const struct dane_pair_request *request)
 {
     char key[DANE_PAIR_KEY];
-    struct policy_cached cached;
+    struct auth_cached cached;
     struct dane_pair_verdict verdict;
     if (!dane_pair_request_key(request, key))
         return BASE_ENOMEM;
-    if (policy_cache_get(server->cache, key, base_clock_monotonic(), &cached)) {
+    if (auth_cache_get(server->cache, key, base_clock_monotonic(), &cached)) {
         server->counts.hits++;
         memcpy(&verdict, cached.reply, sizeof verdict);
         dane_pair_reply_verdict(&connection->output, request->id, &verdict,
                                 resolve_now(server->context));
         return BASE_OK;
     }
-    struct pair_question *question = (struct pair_question *)keyed_find(&server->questions, key);
-    int status = BASE_OK;
-    if (question)
-        server->counts.joined++;
-    else
-        status = question_new(server, request, key, &question);
-    return status == BASE_OK ? wait_for(question, connection, request->id) : status;
+    struct auth_question *question = auth_question_find(&server->questions, key);
+    int status = question ? BASE_OK : question_new(server, request, key, &question);
+    return status == BASE_OK ? auth_question_wait(question, connection, request->id) : status;
 }
 
-void pair_ask(struct pair_server *server, struct pair_connection *connection, const char *line,
+void pair_ask(struct pair_server *server, struct auth_connection *connection, const char *line,
               size_t length)
 {
     struct dane_pair_request request;
@@ -313,53 +228,4 @@ void pair_ask(struct pair_server *server, struct pair_connection *connection, co
         }
     }
     dane_pair_request_free(&request);
-}
-
-struct leave {
-    struct pair_connection *connection;
-};
-
-static void leave_one(void *context, struct keyed_link *link)
-{
-    const struct leave *leave = context;
-    for (struct pair_wait *wait = ((struct pair_question *)link)->waits; wait; wait = wait->next) {
-        if (wait->connection == leave->connection)
-            wait->connection = NULL;
-    }
-}
-
-void pair_leave(struct pair_server *server, struct pair_connection *connection)
-{
-    /* Questions go on: their answers are of use to the next one who asks. */
-    struct leave leave = {connection};
-    if (connection->waits > 0)
-        keyed_each(&server->questions, leave_one, &leave);
-}
-
-static void check_age(void *context, struct keyed_link *link)
-{
-    struct pair_question *question = (struct pair_question *)link;
-    struct pair_server *server = question->server;
-    const uint64_t *now = context;
-    if (question->ready || *now - question->started < server->options.timeout * SECOND)
-        return;
-    server->counts.timeouts++;
-    fail(question, "finding it out takes too long");
-}
-
-void pair_questions_tick(struct pair_server *server, uint64_t now)
-{
-    keyed_each(&server->questions, check_age, &now);
-}
-
-static void end_one(void *context, struct keyed_link *link)
-{
-    question_free((struct pair_question *)link);
-}
-
-void pair_questions_end(struct pair_server *server)
-{
-    server->ready = NULL;
-    keyed_each(&server->questions, end_one, NULL);
-    keyed_free(&server->questions);
 }

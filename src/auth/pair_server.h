@@ -6,15 +6,12 @@
 #ifndef AUTH_PAIR_SERVER_H
 #define AUTH_PAIR_SERVER_H
 
-#include "base/log.h"
-#include "resolve/resolve.h"
+#include "auth/service.h"
 
 struct pair_server;
 
-#define PAIR_LISTENERS_MAX 4
-
 struct pair_options {
-    const char *const *listen; /* "unix:PATH", or a path */
+    const char *const *listen; /* as auth_service_options has them */
     size_t listen_count;
     unsigned socket_mode; /* 0: 0660 */
     const char *ca_file; /* who may certify peers and hosts of POSH documents; NULL: the system's */
@@ -27,12 +24,11 @@ struct pair_options {
 
 /* Opens the sockets; `context` has a clock that goes. `why` in words on failure. BASE_EFORMAT: an
  * option; BASE_EIO, BASE_ENOMEM. */
-#define PAIR_WHY 256
 int pair_server_new(const struct pair_options *options, struct resolve_context *context,
-                    const struct base_log *log, char why[PAIR_WHY], struct pair_server **out);
-/* Serves until SIGTERM or SIGINT; SIGHUP empties the caches. These signals have to be blocked in
- * all threads, before the context is made. BASE_OK, BASE_EIO. */
-int pair_server_run(struct pair_server *server);
+                    const struct base_log *log, char why[AUTH_SERVICE_WHY],
+                    struct pair_server **out);
+/* As auth_service_run; SIGHUP empties the caches. */
+void pair_server_run(struct pair_server *server);
 void pair_server_free(struct pair_server *server); /* NULL allowed */
 
 #endif

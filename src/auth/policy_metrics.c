@@ -12,33 +12,39 @@ struct number {
     uint64_t value;
 };
 
-enum { NUMBERS = 16 };
+enum { NUMBERS = 17 };
 
 static size_t collect(const struct policy_server *server, struct number out[NUMBERS])
 {
     const struct policy_counts *counts = &server->counts;
+    const struct auth_questions *questions = &server->questions;
     struct resolve_counts lookups;
+    struct auth_service_counts sockets;
     resolve_counts(server->context, &lookups);
+    auth_service_counts(server->service, &sockets);
     const struct number numbers[NUMBERS] = {
         {"requests_total", "Requests of Postfix.", false, counts->requests},
         {"cache_hits_total", "Requests answered from the cache.", false, counts->hits},
-        {"joined_total", "Requests that waited for another one's look-ups.", false, counts->joined},
-        {"plans_total", "Domains that were looked up.", false, counts->plans},
-        {"timeouts_total", "Domains whose look-ups took too long.", false, counts->timeouts},
+        {"joined_total", "Requests that waited for another one's look-ups.", false,
+         questions->joined},
+        {"plans_total", "Domains that were looked up.", false, questions->asked},
+        {"timeouts_total", "Domains whose look-ups took too long.", false, questions->late},
         {"refused_total", "Requests refused because too many were under way.", false,
          counts->refused},
         {"malformed_total", "Connections closed because they spoke no socketmap.", false,
          counts->malformed},
-        {"connections_total", "Connections accepted.", false, counts->accepted},
-        {"connections", "Connections open.", true, server->connection_count},
-        {"questions", "Domains being looked up.", true, server->questions.count},
-        {"cache_entries", "Answers kept.", true, policy_cache_count(server->cache)},
-        {"cache_octets", "Memory of the answers kept.", true, policy_cache_octets(server->cache)},
+        {"connections_total", "Connections accepted.", false, sockets.accepted},
+        {"accept_pauses_total", "Times that no descriptor was left for a connection.", false,
+         sockets.paused},
+        {"connections", "Connections open.", true, sockets.connections},
+        {"questions", "Domains being looked up.", true, questions->table.count},
+        {"cache_entries", "Answers kept.", true, auth_cache_count(server->cache)},
+        {"cache_octets", "Memory of the answers kept.", true, auth_cache_octets(server->cache)},
         {"sts_policies", "MTA-STS policies and failures known.", true,
          dane_sts_store_count(server->store)},
         {"sts_fetches_total", "MTA-STS policies fetched.", false, counts->fetches},
         {"sts_fetch_failures_total", "MTA-STS policies that could not be fetched.", false,
-         counts->fetch_failures},
+         server->fetches.failed},
         {"dns_queries_total", "Questions sent to resolvers.", false, lookups.queries},
     };
     memcpy(out, numbers, sizeof numbers);

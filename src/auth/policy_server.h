@@ -5,16 +5,12 @@
 #ifndef AUTH_POLICY_SERVER_H
 #define AUTH_POLICY_SERVER_H
 
-#include "base/log.h"
-#include "resolve/resolve.h"
+#include "auth/service.h"
 
 struct policy_server;
 
-#define POLICY_LISTENERS_MAX 16
-
 struct policy_options {
-    const char *const *listen; /* "unix:PATH", "inet:HOST:PORT" (an address; no HOST: 127.0.0.1),
-                                * "systemd": the sockets that systemd opened */
+    const char *const *listen; /* as auth_service_options has them */
     size_t listen_count;
     unsigned socket_mode;  /* of sockets in the file system; 0: 0666 */
     const char *state;     /* directory for MTA-STS policies; NULL: they end with the process */
@@ -31,12 +27,11 @@ struct policy_options {
 
 /* Opens the sockets; `context` has a clock that goes. `why` in words on failure. BASE_EFORMAT: an
  * option; BASE_EIO, BASE_ENOMEM. */
-#define POLICY_WHY 256
 int policy_server_new(const struct policy_options *options, struct resolve_context *context,
-                      const struct base_log *log, char why[POLICY_WHY], struct policy_server **out);
-/* Serves until SIGTERM or SIGINT; SIGHUP empties the caches. These signals have to be blocked in
- * all threads, before the context is made. BASE_OK, BASE_EIO, BASE_ENOMEM. */
-int policy_server_run(struct policy_server *server);
+                      const struct base_log *log, char why[AUTH_SERVICE_WHY],
+                      struct policy_server **out);
+/* As auth_service_run; SIGHUP empties the caches, but not of MTA-STS policies. */
+void policy_server_run(struct policy_server *server);
 void policy_server_free(struct policy_server *server); /* NULL allowed */
 
 #endif

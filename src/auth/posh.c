@@ -28,17 +28,25 @@ static const struct auth_posh_document *get(struct auth_posh *posh, const char *
     posh->count++;
     struct auth_fetch fetch = {
         .url = url, .most = DANE_POSH_TEXT_MAX, .timeout_ms = posh->timeout_ms};
-    auth_web_fetch(posh->web, &fetch, &document->text, &document->length, document->why);
+    document->failed = !auth_fetch_is_answer(
+        auth_web_fetch(posh->web, &fetch, &document->text, &document->length, document->why));
     return document;
 }
 
 static int answer(struct auth_posh *posh, struct dane_pair *pair, const struct dane_pair_ask *ask)
 {
     if (ask->kind == DANE_PAIR_POSH) {
-        const struct auth_posh_document *document = get(posh, ask->url);
-        return document ? dane_pair_answer_posh(pair, ask->id, document->text, document->length,
-                                                document->why)
-                        : BASE_ENOMEM;
+        const struct auth_posh_document *had = get(posh, ask->url);
+        if (!had)
+            return BASE_ENOMEM;
+        struct dane_pair_document document = {
+            .text = had->text,
+            .length = had->length,
+            .why = had->why,
+            .failed = had->failed,
+            .fetched = posh->now,
+        };
+        return dane_pair_answer_posh(pair, ask->id, &document);
     }
     const struct validate_result *result;
     int status = resolve_lookup(posh->web->resolve, ask->name, ask->type, &result);

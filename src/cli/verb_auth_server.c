@@ -54,7 +54,7 @@ static int serve(struct cli_ask *ask, int *error)
     };
     options.listen = sockets(call, &options.listen_count);
     struct pair_server *server;
-    char why[PAIR_WHY] = "";
+    char why[AUTH_SERVICE_WHY] = "";
     struct base_log log = {
         .least = call->quiet ? BASE_LOG_WARNING : BASE_LOG_INFO,
         .json = call->json,
@@ -66,7 +66,7 @@ static int serve(struct cli_ask *ask, int *error)
     if (*error == BASE_EFORMAT)
         return cli_usage_error(call->verb, "%s", why);
     if (*error == BASE_OK) {
-        *error = pair_server_run(server);
+        pair_server_run(server);
         pair_server_free(server);
     } else if (*error == BASE_EIO) {
         base_findings_add(&call->findings, SYSTEM_FAILED, NULL, "nobody can be answered: %s", why);

@@ -63,7 +63,7 @@ static int serve(struct cli_ask *ask, int *error)
     struct cli_call *call = ask->call;
     struct policy_options options = options_of(call);
     struct policy_server *server;
-    char why[POLICY_WHY] = "";
+    char why[AUTH_SERVICE_WHY] = "";
     struct base_log log = {
         .least = call->quiet ? BASE_LOG_WARNING : BASE_LOG_INFO,
         .json = call->json,
@@ -75,7 +75,7 @@ static int serve(struct cli_ask *ask, int *error)
     if (*error == BASE_EFORMAT)
         return cli_usage_error(call->verb, "%s", why);
     if (*error == BASE_OK) {
-        *error = policy_server_run(server);
+        policy_server_run(server);
         policy_server_free(server);
     } else if (*error == BASE_EIO) {
         base_findings_add(&call->findings, SYSTEM_FAILED, NULL, "no policies can be served: %s",

@@ -27,8 +27,11 @@ struct dane_pair {
     /* POSH: the first document, and the one that it refers to. */
     char *url;
     bool url_given, url_answered;
-    unsigned documents;
-    uint32_t posh_expires; /* of the document that referred */
+    bool referred;      /* it is the second */
+    bool kept;          /* one that was answered may be out of date */
+    bool fresh;         /* none such will do */
+    uint32_t documents; /* asked for */
+    base_time expiry;   /* without a document */
     struct dane_pair_verdict verdict;
     bool done;
 };
@@ -91,14 +94,14 @@ static enum dane_service service_of(const struct dane_pair *pair)
 
 /* --- POSH, the last resort --- */
 
-static void ask_posh(struct dane_pair *pair, const char *refused)
+static void ask_document(struct dane_pair *pair, bool fresh)
 {
-    /* The reason so far is kept for the case that POSH does not help. */
-    snprintf(pair->verdict.reason, sizeof pair->verdict.reason, "%s", refused);
-    if (pair->question.no_posh || pair->peer.count == 0) {
-        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "%s", refused);
-        return;
-    }
+    free(pair->url);
+    pair->url_given = pair->url_answered = pair->referred = false;
+    if (fresh)
+        pair->verdict.expiry = pair->expiry;
+    pair->expiry = pair->verdict.expiry;
+    pair->fresh = fresh;
     if (asprintf(&pair->url, "https://%s/.well-known/posh/%s.json", pair->remote,
                  dane_service_info(service_of(pair))->name) < 0) {
         pair->url = NULL;
@@ -106,9 +109,19 @@ static void ask_posh(struct dane_pair *pair, const char *refused)
     }
 }
 
+static void ask_posh(struct dane_pair *pair, const char *refused)
+{
+    /* The reason so far is kept for the case that POSH does not help. */
+    snprintf(pair->verdict.reason, sizeof pair->verdict.reason, "%s", refused);
+    if (pair->question.no_posh || pair->peer.count == 0)
+        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "%s", refused);
+    else
+        ask_document(pair, false);
+}
+
 static void follow(struct dane_pair *pair, struct dane_posh *posh)
 {
-    if (pair->documents > 1) {
+    if (pair->referred) {
         conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE,
                  "the POSH document refers to one that refers to another: one step is the most");
         return;
@@ -116,7 +129,7 @@ static void follow(struct dane_pair *pair, struct dane_posh *posh)
     free(pair->url);
     pair->url = posh->url;
     posh->url = NULL;
-    pair->posh_expires = posh->expires;
+    pair->referred = true;
     pair->url_given = pair->url_answered = false;
 }
 
@@ -139,52 +152,55 @@ static bool limit_by_leaf(struct dane_pair *pair)
     return holds;
 }
 
-static void judge_posh(struct dane_pair *pair, struct dane_posh *posh)
+static void refuse_posh(struct dane_pair *pair, enum dane_pair_state state, const char *why)
 {
-    if (posh->url) {
-        follow(pair, posh);
-        return;
-    }
-    uint32_t expires = posh->expires;
-    if (pair->posh_expires != 0 && pair->posh_expires < expires)
-        expires = pair->posh_expires;
-    if (dane_posh_match(posh, pair->peer.chain[0].data, pair->peer.chain[0].length)) {
-        if (!limit_by_leaf(pair)) {
-            conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE,
-                     "the POSH document of %s has the certificate's fingerprint, but the "
-                     "certificate has expired or does not hold yet",
-                     pair->remote);
-            return;
-        }
-        limit(pair, pair->question.now + (base_time)expires);
-        conclude(pair, DANE_PAIR_YES, DANE_PROOF_POSH,
-                 "the POSH document of %s has the certificate's fingerprint", pair->remote);
-        return;
-    }
     char before[sizeof pair->verdict.reason];
     memcpy(before, pair->verdict.reason, sizeof before);
-    conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE,
-             "%.250s; the POSH document does not have its fingerprint", before);
+    conclude(pair, state, DANE_PROOF_NONE, "%.250s; %.140s", before, why);
 }
 
-int dane_pair_answer_posh(struct dane_pair *pair, uint32_t id, const char *text, size_t length,
-                          const char *why)
+static void judge_posh(struct dane_pair *pair, struct dane_posh *posh,
+                       const struct dane_pair_document *document)
 {
+    const struct dane_der *leaf = &pair->peer.chain[0];
+    pair->kept |= document->kept;
+    if (!posh->url && !dane_posh_match(posh, leaf->data, leaf->length)) {
+        if (pair->kept && !pair->fresh)
+            ask_document(pair, true);
+        else
+            refuse_posh(pair, DANE_PAIR_NO, "the POSH document does not have its fingerprint");
+        return;
+    }
+    limit(pair, document->fetched + (base_time)posh->expires);
+    if (posh->url)
+        follow(pair, posh);
+    else if (limit_by_leaf(pair))
+        conclude(pair, DANE_PAIR_YES, DANE_PROOF_POSH,
+                 "the POSH document of %s has the certificate's fingerprint", pair->remote);
+    else
+        conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE,
+                 "the POSH document of %s has the certificate's fingerprint, but the certificate "
+                 "has expired or does not hold yet",
+                 pair->remote);
+}
+
+int dane_pair_answer_posh(struct dane_pair *pair, uint32_t id,
+                          const struct dane_pair_document *document)
+{
+    struct dane_posh posh;
+    char wrong[200];
     if (pair->done || !pair->url_given || pair->url_answered || id != POSH_ID + pair->documents)
         return BASE_EINVAL;
     pair->url_answered = true;
-    struct dane_posh posh;
-    char wrong[200], before[sizeof pair->verdict.reason];
-    if (text && dane_posh_parse(text, length, &posh, wrong) == BASE_OK) {
-        judge_posh(pair, &posh);
+    if (!document->text) {
+        refuse_posh(pair, document->failed ? DANE_PAIR_LATER : DANE_PAIR_NO,
+                    document->why ? document->why : "there is no POSH document");
+    } else if (dane_posh_parse(document->text, document->length, &posh, wrong) == BASE_OK) {
+        judge_posh(pair, &posh, document);
         dane_posh_free(&posh);
-        return BASE_OK;
+    } else {
+        refuse_posh(pair, DANE_PAIR_NO, wrong);
     }
-    memcpy(before, pair->verdict.reason, sizeof before);
-    conclude(pair, DANE_PAIR_NO, DANE_PROOF_NONE, "%.250s; %.140s", before,
-             text  ? wrong
-             : why ? why
-                   : "there is no POSH document");
     return BASE_OK;
 }
 
@@ -518,8 +534,10 @@ bool dane_pair_next(struct dane_pair *pair, struct dane_pair_ask *out)
     if (pair->url && !pair->url_given) {
         pair->url_given = true;
         pair->documents++;
-        *out = (struct dane_pair_ask){
-            .id = POSH_ID + pair->documents, .kind = DANE_PAIR_POSH, .url = pair->url};
+        *out = (struct dane_pair_ask){.id = POSH_ID + pair->documents,
+                                      .kind = DANE_PAIR_POSH,
+                                      .url = pair->url,
+                                      .fresh = pair->fresh};
         return true;
     }
     if (!dane_plan_next(pair->plan, &ask))

@@ -58,11 +58,21 @@ struct dane_pair_ask {
     const uint8_t *name;
     uint16_t type;
     const char *url; /* of POSH: fetched with TLS for the domain of the URL, no redirects */
+    bool fresh;      /* of POSH: one that was kept will not do */
 };
 bool dane_pair_next(struct dane_pair *pair, struct dane_pair_ask *out);
 int dane_pair_answer(struct dane_pair *pair, uint32_t id, const struct validate_result *result);
-int dane_pair_answer_posh(struct dane_pair *pair, uint32_t id, const char *text, size_t length,
-                          const char *why);
+
+struct dane_pair_document {
+    const char *text; /* NULL: there is none */
+    size_t length;
+    const char *why;   /* without text, in words; NULL */
+    bool failed;       /* without text: it could not be had, which is no proof of its absence */
+    base_time fetched; /* it holds from then on */
+    bool kept;         /* with text: there may be a newer one, which counts if this does not fit */
+};
+int dane_pair_answer_posh(struct dane_pair *pair, uint32_t id,
+                          const struct dane_pair_document *document);
 /* NULL as long as answers are missing. */
 const struct dane_pair_verdict *dane_pair_result(struct dane_pair *pair);
 

@@ -129,12 +129,13 @@ static void test_answers_nobody_asked_for(void **state)
     struct dane_peer peer = {.tls = true};
     struct dane_pair *pair;
     struct dane_pair_ask asked;
+    struct dane_pair_document document = {.text = "{}", .length = 2};
     struct dane_pair_question about = question(&peer);
     assert_int_equal(dane_pair_new(&about, &pair), BASE_OK);
     assert_null(dane_pair_result(pair));
     assert_int_equal(dane_pair_answer(pair, 999, NULL), BASE_EINVAL);
-    assert_int_equal(dane_pair_answer_posh(pair, 1, "{}", 2, NULL), BASE_EINVAL);
-    assert_int_equal(dane_pair_answer_posh(pair, 0x80000001u, "{}", 2, NULL), BASE_EINVAL);
+    assert_int_equal(dane_pair_answer_posh(pair, 1, &document), BASE_EINVAL);
+    assert_int_equal(dane_pair_answer_posh(pair, 0x80000001u, &document), BASE_EINVAL);
     assert_true(dane_pair_next(pair, &asked));
     assert_int_equal(asked.kind, DANE_PAIR_LOOKUP);
     assert_true(dane_pair_next(pair, &asked)); /* both SRV at once */

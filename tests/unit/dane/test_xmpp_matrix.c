@@ -343,7 +343,9 @@ static const char *posh_document(const struct scene *scene, const char *word, ch
     digests(scene, false, sha256, sha512);
     digests(scene, true, bad256, bad512);
     text[0] = '\0';
-    if (strcmp(word, "no") == 0)
+    if (strncmp(word, "old", 3) == 0)
+        word += 3;
+    if (strcmp(word, "no") == 0 || strcmp(word, "failed") == 0)
         return NULL;
     if (strcmp(word, "match") == 0 || strcmp(word, "short") == 0)
         snprintf(text, 1024, "{\"fingerprints\":[{\"sha-256\":\"%s\"}],\"expires\":%d}", sha256,
@@ -388,23 +390,34 @@ static void answer_posh(struct scene *scene, struct dane_pair *pair,
 {
     const char *at = scene->field[POSH];
     char word[FIELD], text[1024];
-    const char *expected = scene->documents == 0
-                               ? "https://example.org/.well-known/posh/xmpp-server.json"
-                               : "https://host.net/posh.json";
-    MUST(strcmp(ask->url, expected) == 0);
+    bool referred = false, old = false, fresh = false;
     for (unsigned i = 0; i < scene->documents; i++) {
-        at += strcspn(at, ">");
+        old |= strncmp(at, "old", 3) == 0;
+        size_t length = strcspn(at, ">");
+        referred = length >= 3 && strncmp(at + length - 3, "url", 3) == 0;
+        fresh |= old && !referred;
+        at += length;
         at += *at == '>';
     }
+    MUST(strcmp(ask->url, referred ? "https://host.net/posh.json"
+                                   : "https://example.org/.well-known/posh/xmpp-server.json") == 0);
+    MUST(ask->fresh == fresh);
     scene->documents++;
     copy_trimmed(word, at, strcspn(at, ">"));
     if (strcmp(word, "-") == 0) {
         snprintf(scene->problem, sizeof scene->problem, "  asks for POSH\n");
         snprintf(word, sizeof word, "no");
     }
-    const char *document = posh_document(scene, word, text);
-    MUST(dane_pair_answer_posh(pair, ask->id, document, document ? strlen(document) : 0,
-                               document ? NULL : "there is no POSH document") == BASE_OK);
+    const char *text_or_none = posh_document(scene, word, text);
+    struct dane_pair_document document = {
+        .text = text_or_none,
+        .length = text_or_none ? strlen(text_or_none) : 0,
+        .why = "there is no POSH document",
+        .failed = strcmp(word, "failed") == 0,
+        .fetched = CERTIFICATE_NOW,
+        .kept = strncmp(word, "old", 3) == 0,
+    };
+    MUST(dane_pair_answer_posh(pair, ask->id, &document) == BASE_OK);
 }
 
 /* --- what the row says, and what came --- */

@@ -1,5 +1,5 @@
-/* The sockets that Postfix connects to. */
-#include "auth/policy_parts.h"
+/* The sockets that services are asked at. */
+#include "auth/service_parts.h"
 
 #include "base/error.h"
 #include "net/socket.h"
@@ -16,16 +16,16 @@
 #define BACKLOG         256
 #define SYSTEMD_FD_BASE 3 /* sd_listen_fds(3) */
 
-static int add(struct policy_server *server, int fd, char *path, char why[POLICY_WHY])
+static int add(struct auth_service *service, int fd, char *path, char why[AUTH_SERVICE_WHY])
 {
-    if (server->listener_count == POLICY_LISTENERS_MAX) {
-        snprintf(why, POLICY_WHY, "more than %d sockets", POLICY_LISTENERS_MAX);
+    if (service->listener_count == AUTH_LISTENERS_MAX) {
+        snprintf(why, AUTH_SERVICE_WHY, "more than %d sockets", AUTH_LISTENERS_MAX);
         close(fd);
         free(path);
         return BASE_EFORMAT;
     }
-    server->paths[server->listener_count] = path;
-    server->listeners[server->listener_count++] = (struct policy_watch){POLICY_LISTENER, fd};
+    service->listeners[service->listener_count++] =
+        (struct auth_listener){.watch.fd = fd, .service = service, .path = path};
     return BASE_OK;
 }
 
@@ -43,11 +43,11 @@ static bool is_abandoned(const struct sockaddr_un *address)
     return refused;
 }
 
-static int listen_unix(struct policy_server *server, const char *path, char why[POLICY_WHY])
+static int listen_unix(struct auth_service *service, const char *path, char why[AUTH_SERVICE_WHY])
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (path[0] == '\0' || strlen(path) >= sizeof address.sun_path) {
-        snprintf(why, POLICY_WHY, "\"unix:%.100s\": not a path that a socket can have", path);
+        snprintf(why, AUTH_SERVICE_WHY, "\"unix:%.100s\": not a path that a socket can have", path);
         return BASE_EFORMAT;
     }
     snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
@@ -56,75 +56,76 @@ static int listen_unix(struct policy_server *server, const char *path, char why[
     char *copy = strdup(path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (!copy || fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        chmod(path, server->options.socket_mode) != 0 || listen(fd, BACKLOG) != 0) {
-        snprintf(why, POLICY_WHY, "unix:%.100s: %s", path, strerror(errno));
+        chmod(path, service->options.socket_mode) != 0 || listen(fd, BACKLOG) != 0) {
+        snprintf(why, AUTH_SERVICE_WHY, "unix:%.100s: %s", path, strerror(errno));
         if (fd >= 0)
             close(fd);
         free(copy);
         return BASE_EIO;
     }
-    return add(server, fd, copy, why);
+    return add(service, fd, copy, why);
 }
 
 /* "HOST:PORT", ":PORT", "[::1]:PORT" */
-static int listen_inet(struct policy_server *server, const char *text, char why[POLICY_WHY])
+static int listen_inet(struct auth_service *service, const char *text, char why[AUTH_SERVICE_WHY])
 {
     union net_address address;
     char full[NET_ADDRESS_TEXT];
     int fd;
     snprintf(full, sizeof full, "%s%s", text[0] == ':' ? "127.0.0.1" : "", text);
     if (net_address_parse(full, 0, &address) != BASE_OK || net_address_port(&address) == 0) {
-        snprintf(why, POLICY_WHY, "\"inet:%.100s\": not ADDRESS:PORT", text);
+        snprintf(why, AUTH_SERVICE_WHY, "\"inet:%.100s\": not ADDRESS:PORT", text);
         return BASE_EFORMAT;
     }
     if (net_socket_tcp(&address, BACKLOG, false, &fd) != BASE_OK) {
-        snprintf(why, POLICY_WHY, "inet:%.100s: %s", text, strerror(errno));
+        snprintf(why, AUTH_SERVICE_WHY, "inet:%.100s: %s", text, strerror(errno));
         return BASE_EIO;
     }
-    return add(server, fd, NULL, why);
+    return add(service, fd, NULL, why);
 }
 
-static int adopt(struct policy_server *server, int fd, char why[POLICY_WHY])
+static int adopt(struct auth_service *service, int fd, char why[AUTH_SERVICE_WHY])
 {
     int listening = 0, type = 0;
     socklen_t length = sizeof listening;
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) != 0 || !listening ||
         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0 || type != SOCK_STREAM) {
-        snprintf(why, POLICY_WHY, "descriptor %d from systemd is no listening stream socket", fd);
+        snprintf(why, AUTH_SERVICE_WHY, "descriptor %d from systemd is no listening stream socket",
+                 fd);
         return BASE_EIO;
     }
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     fcntl(fd, F_SETFD, FD_CLOEXEC);
-    return add(server, fd, NULL, why);
+    return add(service, fd, NULL, why);
 }
 
-static int listen_systemd(struct policy_server *server, char why[POLICY_WHY])
+static int listen_systemd(struct auth_service *service, char why[AUTH_SERVICE_WHY])
 {
     const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
     if (!pid || !count || strtol(pid, NULL, 10) != getpid() || strtol(count, NULL, 10) <= 0) {
-        snprintf(why, POLICY_WHY, "systemd has opened no socket for this process");
+        snprintf(why, AUTH_SERVICE_WHY, "systemd has opened no socket for this process");
         return BASE_EIO;
     }
     long most = strtol(count, NULL, 10);
     int status = BASE_OK;
-    for (long i = 0; status == BASE_OK && i < most && i <= POLICY_LISTENERS_MAX; i++)
-        status = adopt(server, SYSTEMD_FD_BASE + (int)i, why);
+    for (long i = 0; status == BASE_OK && i < most && i <= AUTH_LISTENERS_MAX; i++)
+        status = adopt(service, SYSTEMD_FD_BASE + (int)i, why);
     return status;
 }
 
-int policy_listen(struct policy_server *server, char why[POLICY_WHY])
+int auth_service_listen(struct auth_service *service, char why[AUTH_SERVICE_WHY])
 {
     int status = BASE_OK;
-    for (size_t i = 0; status == BASE_OK && i < server->options.listen_count; i++) {
-        const char *text = server->options.listen[i];
-        if (strncmp(text, "unix:", 5) == 0)
-            status = listen_unix(server, text + 5, why);
+    for (size_t i = 0; status == BASE_OK && i < service->options.listen_count; i++) {
+        const char *text = service->options.listen[i];
+        if (strncmp(text, "unix:", 5) == 0 || text[0] == '/')
+            status = listen_unix(service, text[0] == '/' ? text : text + 5, why);
         else if (strncmp(text, "inet:", 5) == 0)
-            status = listen_inet(server, text + 5, why);
+            status = listen_inet(service, text + 5, why);
         else if (strcmp(text, "systemd") == 0)
-            status = listen_systemd(server, why);
+            status = listen_systemd(service, why);
         else {
-            snprintf(why, POLICY_WHY,
+            snprintf(why, AUTH_SERVICE_WHY,
                      "\"%.100s\" is neither unix:PATH nor inet:ADDRESS:PORT nor systemd", text);
             status = BASE_EFORMAT;
         }
@@ -132,13 +133,13 @@ int policy_listen(struct policy_server *server, char why[POLICY_WHY])
     return status;
 }
 
-void policy_listen_end(struct policy_server *server)
+void auth_service_listen_end(struct auth_service *service)
 {
-    for (size_t i = 0; i < server->listener_count; i++) {
-        close(server->listeners[i].fd);
-        if (server->paths[i])
-            unlink(server->paths[i]);
-        free(server->paths[i]);
+    for (size_t i = 0; i < service->listener_count; i++) {
+        close(service->listeners[i].watch.fd);
+        if (service->listeners[i].path)
+            unlink(service->listeners[i].path);
+        free(service->listeners[i].path);
     }
-    server->listener_count = 0;
+    service->listener_count = 0;
 }
