@@ -6,14 +6,12 @@
 #include "cli/report.h"
 #include "dane/tlsrpt.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define INPUT_MAX    (256 * 1024 * 1024)
 #define DOCUMENT_MAX (10 * 1024 * 1024)
-#define LIST_MAX     300
 #define DAY          86400
 
 struct job {
@@ -27,53 +25,6 @@ struct job {
 
 /* --- sessions, a JSON object a line --- */
 
-/* A list of texts, or one text. */
-static size_t texts(const json_t *value, const char *out[LIST_MAX])
-{
-    size_t count = 0;
-    if (json_is_string(value))
-        out[count++] = json_string_value(value);
-    for (size_t i = 0; i < json_array_size(value) && count < LIST_MAX; i++) {
-        const char *text = json_string_value(json_array_get(value, i));
-        if (text)
-            out[count++] = text;
-    }
-    return count;
-}
-
-static const char *text(const json_t *object, const char *name)
-{
-    return json_string_value(json_object_get(object, name));
-}
-
-static int read_session(const struct job *job, const json_t *object, const char *strings[LIST_MAX],
-                        const char *patterns[LIST_MAX], struct dane_tlsrpt_session *out)
-{
-    const char *time = text(object, "time"), *policy = text(object, "policy-type");
-    const char *type = text(object, "result-type");
-    json_int_t count = json_integer_value(json_object_get(object, "count"));
-    *out = (struct dane_tlsrpt_session){
-        .domain = text(object, "policy-domain"),
-        .time = job->from,
-        .policy = DANE_TLSRPT_NONE,
-        .policy_strings = strings,
-        .policy_string_count = texts(json_object_get(object, "policy-string"), strings),
-        .mx_patterns = patterns,
-        .mx_pattern_count = texts(json_object_get(object, "mx-host"), patterns),
-        .sending_ip = text(object, "sending-mta-ip"),
-        .mx = text(object, "receiving-mx-hostname"),
-        .helo = text(object, "receiving-mx-helo"),
-        .receiving_ip = text(object, "receiving-ip"),
-        .reason = text(object, "failure-reason-code"),
-        .count = count > 0 ? (uint64_t)count : 1,
-    };
-    if (!out->domain || (time && base_time_parse(time, job->call->now, &out->time) != BASE_OK) ||
-        (policy && dane_tlsrpt_policy_by_name(policy, &out->policy) != BASE_OK) ||
-        (type && dane_tlsrpt_type_by_name(type, &out->type) != BASE_OK))
-        return BASE_EFORMAT;
-    return BASE_OK;
-}
-
 static void complain(struct job *job, const char *path, uint32_t line, const char *what)
 {
     struct base_place place = {.file = path, .line = line};
@@ -83,23 +34,27 @@ static void complain(struct job *job, const char *path, uint32_t line, const cha
 static int take_line(struct job *job, const char *path, uint32_t line, const char *from,
                      size_t length)
 {
-    const char *strings[LIST_MAX], *patterns[LIST_MAX];
     struct dane_tlsrpt_session session;
-    json_error_t error;
-    json_t *object = json_loadb(from, length, JSON_REJECT_DUPLICATES, &error);
-    int status = json_is_object(object) ? read_session(job, object, strings, patterns, &session)
-                                        : BASE_EFORMAT;
-    if (status == BASE_OK)
+    struct base_arena arena;
+    struct json_t *root;
+    char why[200];
+    base_arena_init(&arena, 0);
+    int status = dane_tlsrpt_session_read(from, length, job->from, &arena, &root, &session, why);
+    if (status == BASE_OK) {
         status = dane_tlsrpt_add(job->report, &session);
+        if (status == BASE_EFORMAT)
+            snprintf(why, sizeof why, "the policy domain is no domain");
+        dane_tlsrpt_session_free(root);
+    }
     if (status == BASE_OK)
         job->sessions++;
     else if (status == BASE_ERANGE)
         job->skipped++; /* of another day */
     else if (status == BASE_EFORMAT)
-        complain(job, path, line, object ? "a session with a wrong member" : error.text);
+        complain(job, path, line, why);
     else if (status == BASE_ELIMIT)
         complain(job, path, line, "there are more domains or policies than are counted");
-    json_decref(object);
+    base_arena_free(&arena);
     return status == BASE_ENOMEM ? status : BASE_OK;
 }
 

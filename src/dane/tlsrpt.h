@@ -71,6 +71,17 @@ struct dane_tlsrpt_session {
     uint64_t count;     /* 0: 1 */
 };
 
+/* A session as a line of JSON (docs/tlsrpt.md), with its end. */
+int dane_tlsrpt_session_write(const struct dane_tlsrpt_session *session, struct base_buf *out);
+/* And back; `now` is the time of a line that has none. Texts are those of `*root`, a JSON document
+ * that the caller frees with dane_tlsrpt_session_free; lists lie in the arena. BASE_EFORMAT with
+ * `why`; BASE_ENOMEM. */
+struct json_t;
+int dane_tlsrpt_session_read(const char *line, size_t length, base_time now,
+                             struct base_arena *arena, struct json_t **root,
+                             struct dane_tlsrpt_session *out, char why[200]);
+void dane_tlsrpt_session_free(struct json_t *root);
+
 /* How a session with an endpoint went, by the plan and the verdict: fills policy, type, mx, reason
  * and time's domain. Policy strings and patterns go into `text` (an arena that lives as long as the
  * session). `verdict` NULL: none was come to, since the endpoint had to be skipped or TLS did not
