@@ -24,6 +24,7 @@ struct known {
 struct auth_tlsrpt_plans {
     struct resolve_context *context;
     struct auth_tlsrpt_plans_options options;
+    struct auth_web web;
     struct keyed_table table;
     unsigned running;
     int error;
@@ -38,6 +39,7 @@ int auth_tlsrpt_plans_new(struct resolve_context *context,
         return BASE_ENOMEM;
     plans->context = context;
     plans->options = *options;
+    plans->web = (struct auth_web){.resolve = context, .ca_file = options->sts_ca};
     keyed_init(&plans->table);
     *out = plans;
     return BASE_OK;
@@ -77,7 +79,7 @@ static void fetch(void *context, const struct auth_fetch *wish, struct auth_tick
     struct auth_fetch how = *wish;
     char why[200] = "", *text = NULL;
     size_t length = 0;
-    how.ca_file = known->owner->options.sts_ca;
+    how.ca_file = known->owner->web.ca_file;
     if (auth_fetch(&how, &text, &length, why) == BASE_OK && !known->has_sts)
         known->has_sts = dane_sts_parse(text, length, &known->sts, why) == BASE_OK;
     auth_fetched(ticket, text, length, why);
@@ -110,7 +112,7 @@ static int turn(struct auth_tlsrpt_plans *plans)
 static int begin(struct auth_tlsrpt_plans *plans, struct known *known)
 {
     struct dane_plan_options options = {.no_address = true, .no_sts = plans->options.no_sts};
-    struct auth_documents documents = {fetch, known};
+    struct auth_documents documents = {fetch, known, &plans->web};
     plans->running++;
     int status = auth_run_start(plans->context, DANE_SMTP, known->domain, &options, &documents,
                                 made, known, &known->run);
