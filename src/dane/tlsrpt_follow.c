@@ -175,7 +175,7 @@ int dane_tlsrpt_follow_new(const char *path, const struct dane_tlsrpt_place *pla
         return BASE_OK;
     }
     int fd = open_log(path);
-    if (place && place->head[0] != '\0') {
+    if (place && place->inode != 0) {
         if (fd < 0 || !is_place(fd, place)) {
             struct search search = {.place = place, .fd = -1};
             each_rotated(path, try_place, &search);

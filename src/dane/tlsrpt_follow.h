@@ -12,8 +12,8 @@
 #define DANE_TLSRPT_HEAD_MAX 64
 
 struct dane_tlsrpt_place {
-    uint64_t device, inode, offset;
-    char head[2 * DANE_TLSRPT_HEAD_MAX + 1]; /* hexadecimal; "": the start of whatever is there */
+    uint64_t device, inode, offset;          /* inode 0: the start of whatever is there */
+    char head[2 * DANE_TLSRPT_HEAD_MAX + 1]; /* hexadecimal */
 };
 
 struct dane_tlsrpt_follow;

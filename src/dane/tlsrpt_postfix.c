@@ -36,12 +36,15 @@ struct place {
     long pid; /* 0: free */
     uint64_t used;
 };
+/* Why the certificate of a host is not good, said before the connection stands. */
+struct detail {
+    char host[HOST_MAX], text[REASON_MAX];
+    enum dane_tlsrpt_type type;
+};
 struct process {
     struct attempt attempts[DANE_TLSRPT_ATTEMPTS_MAX];
     size_t count;
-    /* Why the certificate of a host is not good, said before the connection is. */
-    char detail_host[HOST_MAX], detail[REASON_MAX];
-    enum dane_tlsrpt_type detail_type;
+    struct detail detail;
     /* The last delivery: further recipients of it are no further sessions. */
     char queue[QUEUE_MAX], relay[RELAY_MAX];
 };
@@ -52,6 +55,7 @@ struct dane_tlsrpt_postfix {
     uint64_t clock;
     struct place places[DANE_TLSRPT_PROCESSES_MAX];
     struct process *processes; /* beside their places */
+    struct detail proxied;     /* said by tlsproxy(8) for some smtp(8) */
     char line[DANE_TLSRPT_LINE_MAX + 1];
 };
 
@@ -92,8 +96,11 @@ void dane_tlsrpt_postfix_gap(struct dane_tlsrpt_postfix *postfix)
 static void keep(char *out, size_t size, const char *text, size_t length)
 {
     size_t n = length < size - 1 ? length : size - 1;
-    for (size_t i = 0; i < n; i++)
-        out[i] = (unsigned char)text[i] < ' ' ? ' ' : text[i];
+    memcpy(out, text, n);
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)out[i] < ' ')
+            out[i] = ' ';
+    }
     out[n] = '\0';
 }
 
@@ -179,7 +186,7 @@ static enum dane_tlsrpt_type certificate_type(const char *text)
     return DANE_TLSRPT_CERTIFICATE_NOT_TRUSTED;
 }
 
-static void take_detail(struct process *process, const char *at)
+static void take_detail(struct detail *detail, const char *at)
 {
     struct attempt peer;
     if (!read_peer(at, &peer, &at) || !skip(&at, ": "))
@@ -187,25 +194,35 @@ static void take_detail(struct process *process, const char *at)
     const char *text = at;
     if (skip(&text, "num="))
         text += strspn(text, "0123456789:");
-    memcpy(process->detail_host, peer.host, sizeof peer.host);
-    keep(process->detail, sizeof process->detail, text, strlen(text));
-    process->detail_type = certificate_type(at);
+    memcpy(detail->host, peer.host, sizeof peer.host);
+    keep(detail->text, sizeof detail->text, text, strlen(text));
+    detail->type = certificate_type(at);
 }
 
 /* --- the connection --- */
 
-static void take_established(struct process *process, enum dane_tlsrpt_trust trust, const char *at)
+static bool use_detail(struct detail *detail, struct attempt *attempt)
+{
+    bool same = strcasecmp(detail->host, attempt->host) == 0;
+    if (same) {
+        attempt->type = detail->type;
+        memcpy(attempt->reason, detail->text, sizeof attempt->reason);
+        detail->host[0] = '\0';
+    }
+    return same;
+}
+
+static void take_established(struct dane_tlsrpt_postfix *postfix, struct process *process,
+                             enum dane_tlsrpt_trust trust, const char *at)
 {
     struct attempt peer;
     if (!read_peer(at, &peer, &at) || *at != ':')
         return;
     struct attempt *attempt = add_attempt(process, &peer);
     attempt->trust = trust;
-    if (strcasecmp(process->detail_host, peer.host) == 0) {
-        attempt->type = process->detail_type;
-        memcpy(attempt->reason, process->detail, sizeof attempt->reason);
-    }
-    process->detail_host[0] = '\0';
+    if (!use_detail(&process->detail, attempt))
+        use_detail(&postfix->proxied, attempt);
+    process->detail.host[0] = '\0';
 }
 
 static void take_handshake(struct process *process, const char *at)
@@ -392,6 +409,12 @@ static int take_lookup(struct dane_tlsrpt_postfix *postfix, const char *at, base
 
 /* --- the line --- */
 
+static bool is_detail(const char **at)
+{
+    return skip(at, "server certificate verification failed for ") ||
+           skip(at, "certificate verification failed for ");
+}
+
 static int take_text(struct dane_tlsrpt_postfix *postfix, long pid, char *text, base_time time)
 {
     static const struct {
@@ -406,9 +429,8 @@ static int take_text(struct dane_tlsrpt_postfix *postfix, long pid, char *text, 
         skip(&at, "warning: TLS policy lookup error for "))
         return take_lookup(postfix, at, time);
     struct process *process = find_process(postfix, pid);
-    if (skip(&at, "server certificate verification failed for ") ||
-        skip(&at, "certificate verification failed for ")) {
-        take_detail(process, at);
+    if (is_detail(&at)) {
+        take_detail(&process->detail, at);
         return BASE_OK;
     }
     if (skip(&at, "SSL_connect error to ")) {
@@ -419,7 +441,7 @@ static int take_text(struct dane_tlsrpt_postfix *postfix, long pid, char *text, 
         if (!skip(&at, levels[i].word))
             continue;
         if (skip(&at, " TLS connection established to "))
-            take_established(process, levels[i].trust, at);
+            take_established(postfix, process, levels[i].trust, at);
         return BASE_OK;
     }
     size_t length = strspn(text, "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyzAEaeo");
@@ -433,11 +455,12 @@ static int take_text(struct dane_tlsrpt_postfix *postfix, long pid, char *text, 
     return BASE_OK;
 }
 
-/* The program "…/smtp[PID]: ": what it says, or NULL. */
-static char *read_program(char *at, long *pid)
+/* The program "…/NAME[PID]: ": what it says, or NULL. */
+static char *read_program(char *at, const char *name, long *pid)
 {
     char *open = strchr(at, '['), *end;
-    if (!open || open - at < 5 || memcmp(open - 5, "/smtp", 5) != 0 ||
+    ptrdiff_t length = (ptrdiff_t)strlen(name);
+    if (!open || open - at < length || memcmp(open - length, name, (size_t)length) != 0 ||
         memchr(at, ' ', (size_t)(open - at)))
         return NULL;
     *pid = strtol(open + 1, &end, 10);
@@ -519,8 +542,13 @@ int dane_tlsrpt_postfix_line(struct dane_tlsrpt_postfix *postfix, const char *li
     if (postfix->began == 0)
         postfix->began = time;
     char *host = postfix->line + used, *program = strchr(host, ' ');
-    char *text = program ? read_program(program + 1, &pid) : NULL;
-    return text ? take_text(postfix, pid, text, time) : BASE_OK;
+    char *text = program ? read_program(program + 1, "/smtp", &pid) : NULL;
+    if (text)
+        return take_text(postfix, pid, text, time);
+    const char *proxied = program ? read_program(program + 1, "/tlsproxy", &pid) : NULL;
+    if (proxied && is_detail(&proxied))
+        take_detail(&postfix->proxied, proxied);
+    return BASE_OK;
 }
 
 /* --- over restarts --- */
@@ -544,10 +572,10 @@ static void save_process(long pid, const struct process *process, struct base_bu
     base_buf_text(out, ",\"relay\":");
     base_json_text(out, process->relay);
     base_buf_text(out, ",\"detail_host\":");
-    base_json_text(out, process->detail_host);
+    base_json_text(out, process->detail.host);
     base_buf_text(out, ",\"detail\":");
-    base_json_text(out, process->detail);
-    base_buf_printf(out, ",\"detail_type\":%d,\"attempts\":[", process->detail_type);
+    base_json_text(out, process->detail.text);
+    base_buf_printf(out, ",\"detail_type\":%d,\"attempts\":[", process->detail.type);
     for (size_t i = 0; i < process->count; i++) {
         base_buf_text(out, i > 0 ? "," : "");
         save_attempt(&process->attempts[i], out);
@@ -621,9 +649,9 @@ static bool load_process(struct dane_tlsrpt_postfix *postfix, const json_t *obje
     struct process *process = find_process(postfix, (long)pid);
     if (!load_text(object, "queue", process->queue, sizeof process->queue) ||
         !load_text(object, "relay", process->relay, sizeof process->relay) ||
-        !load_text(object, "detail_host", process->detail_host, sizeof process->detail_host) ||
-        !load_text(object, "detail", process->detail, sizeof process->detail) ||
-        !load_type(object, "detail_type", &process->detail_type))
+        !load_text(object, "detail_host", process->detail.host, sizeof process->detail.host) ||
+        !load_text(object, "detail", process->detail.text, sizeof process->detail.text) ||
+        !load_type(object, "detail_type", &process->detail.type))
         return false;
     process->count = 0;
     for (size_t i = 0; i < json_array_size(attempts); i++) {

@@ -9,10 +9,11 @@
 
 #include "dane/tlsrpt.h"
 
-#define DANE_TLSRPT_LINE_MAX      8192 /* longer lines are left out */
-#define DANE_TLSRPT_PROCESSES_MAX 1024 /* whose lines are joined; the longest silent is forgotten  \
-                                        */
-#define DANE_TLSRPT_ATTEMPTS_MAX 6     /* sessions of one delivery */
+#define DANE_TLSRPT_LINE_MAX 8192 /* longer lines are left out */
+#define DANE_TLSRPT_PROCESSES_MAX                                                                  \
+    1024                           /* whose lines are joined; the longest silent is forgotten      \
+                                    */
+#define DANE_TLSRPT_ATTEMPTS_MAX 6 /* sessions of one delivery */
 
 enum dane_tlsrpt_seen_kind {
     DANE_TLSRPT_SEEN_TLS,    /* TLS was begun: it stood, or failed */
