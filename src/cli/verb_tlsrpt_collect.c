@@ -360,12 +360,10 @@ const struct cli_verb cli_verb_tlsrpt_collect = {
             {.name = NULL}},
     .examples =
         (const struct cli_example[]){
-            {"kenter tlsrpt collect --postfix-log /var/log/mail.log --sessions "
-             "/var/lib/kenter-tlsrpt/sessions",
+            {"kenter tlsrpt collect --postfix-log /var/log/mail.log --sessions DIRECTORY",
              "Runs until it is ended."},
-            {"journalctl -t postfix/smtp -o short-iso -f | kenter tlsrpt collect --postfix-log - "
-             "--sessions DIRECTORY",
-             "From the journal."},
+            {"kenter tlsrpt collect --postfix-log - --sessions DIRECTORY",
+             "Reads what journalctl -t postfix/smtp -o short-iso -f writes into the pipe."},
             {NULL, NULL}},
     .exits =
         (const struct cli_exit_note[]){{0, "It was ended by SIGTERM or SIGINT, or has read all."},
