@@ -5,10 +5,9 @@
  * mail goes must be what the row says. Where a row ends with DANE, OpenSSL's own is asked the same.
  */
 #pragma GCC diagnostic ignored "-Wunused-function"
-#include "validate/world.h"
-
-#include "cast.h"
 #include "dane/plan.h"
+
+#include "scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,168 +15,11 @@
 
 #include <cmocka.h>
 
-_Static_assert(NOW == CERTIFICATE_NOW, "zones and certificates live at the same time");
-
-#define HOSTS   3
 #define COLUMNS 10
-#define FAILS   16
-#define FIELD   256
 
 enum column { MX, ADDRESS, ALIAS, TLSA, POLICY, SHOWS, THEN, DEMAND, VERDICT, REASON };
 
-enum failing { FAIL_SERVER, FAIL_SILENT, FAIL_FORGED, FAIL_GARBLED };
-
-struct fail {
-    uint8_t name[DNS_NAME_MAX];
-    uint16_t type;
-    enum failing how;
-};
-
-/* A row, and the world that it speaks of. */
-struct scene {
-    char field[COLUMNS][FIELD];
-    char part[COLUMNS][HOSTS][FIELD]; /* fields of each host, cut at "&" */
-    size_t hosts;
-    struct world *world;
-    struct validate_anchors *anchors;
-    struct validate_options options;
-    struct validate_trust *trust;
-    struct fail fails[FAILS];
-    size_t fail_count;
-    const char *domain;
-    struct dane_plan_options plan;
-    bool sts;
-    char heard[HOSTS][1024]; /* the reasons of each host */
-    char problem[4096];
-};
-
-/* --- text --- */
-
-static bool has_word(const char *text, const char *word)
-{
-    size_t length = strlen(word);
-    for (const char *at = text; (at = strstr(at, word)) != NULL; at += length) {
-        if ((at == text || at[-1] == ' ') && (at[length] == '\0' || at[length] == ' '))
-            return true;
-    }
-    return false;
-}
-
-static void copy_trimmed(char out[FIELD], const char *text, size_t length)
-{
-    text = cast_trim(text, &length);
-    MUST(length < FIELD);
-    memcpy(out, text, length);
-    out[length] = '\0';
-}
-
-/* False: a comment or an empty line. */
-static bool read_row(struct scene *scene, char *line)
-{
-    line[strcspn(line, "\n")] = '\0';
-    if (line[0] == '#' || line[strspn(line, " ")] == '\0')
-        return false;
-    for (size_t i = 0; i < COLUMNS; i++) {
-        size_t length = strcspn(line, "|");
-        copy_trimmed(scene->field[i], line, length);
-        line += length + (line[length] == '|');
-    }
-    MUST(*line == '\0');
-    scene->hosts = 1;
-    for (const char *at = scene->field[ADDRESS]; *at; at++)
-        scene->hosts += *at == '&';
-    MUST(scene->hosts <= HOSTS);
-    for (size_t i = 0; i < COLUMNS; i++) {
-        const char *at = scene->field[i];
-        for (size_t k = 0; k < scene->hosts; k++) {
-            size_t length = strcspn(at, "&");
-            copy_trimmed(scene->part[i][k], at, length);
-            if (at[length] == '&')
-                at += length + 1; /* what is said once holds for all */
-        }
-    }
-    return true;
-}
-
 /* --- the world --- */
-
-static struct world_zone *zone(struct scene *scene, const char *apex, const char *state)
-{
-    for (size_t i = 0; i < scene->world->count; i++) {
-        if (dns_name_equal(scene->world->zones[i]->apex, wire(apex)))
-            return scene->world->zones[i];
-    }
-    struct world_zone *made = world_zone(scene->world, apex);
-    made->is_unsigned = has_word(state, "unsigned") || has_word(state, "insecure");
-    made->corrupt = has_word(state, "bogus");
-    if (has_word(state, "expired"))
-        made->expiration = NOW - 100;
-    return made;
-}
-
-static void add(struct world_zone *zone, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void add(struct world_zone *zone, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    world_add(zone, text);
-}
-
-static void add_rdata(struct world_zone *zone, const char *owner, uint16_t type,
-                      const uint8_t *rdata, size_t length)
-{
-    MUST(zone->count < WORLD_RECORDS && length <= WORLD_RDATA);
-    struct world_record *record = &zone->records[zone->count++];
-    memset(record, 0, sizeof *record);
-    name_copy(record->name, wire(owner));
-    record->type = type;
-    record->ttl = 3600;
-    record->length = (uint16_t)length;
-    memcpy(record->rdata, rdata, length);
-}
-
-static void fail_at(struct scene *scene, const char *name, uint16_t type, enum failing how)
-{
-    MUST(scene->fail_count < FAILS);
-    struct fail *fail = &scene->fails[scene->fail_count++];
-    name_copy(fail->name, wire(name));
-    fail->type = type;
-    fail->how = how;
-}
-
-static const struct fail *fails(const struct scene *scene, const uint8_t *name, uint16_t type)
-{
-    for (size_t i = 0; i < scene->fail_count; i++) {
-        if (scene->fails[i].type == type && dns_name_equal(scene->fails[i].name, name))
-            return &scene->fails[i];
-    }
-    return NULL;
-}
-
-static void forge(struct world *world, struct world_reply *reply)
-{
-    for (size_t i = 0; i < reply->count; i++) {
-        struct world_record *record = &reply->records[i];
-        const struct fail *fail = fails(world->context, record->name, record->type);
-        if (fail && fail->how == FAIL_FORGED)
-            record->rdata[record->type == DNS_TYPE_MX ? 0 : record->length - 1] ^= 1;
-    }
-}
-
-static bool failing_word(const char *word, enum failing *how)
-{
-    static const char *const words[] = {"servfail", "timeout", "forged", "garbled"};
-    for (unsigned i = 0; i < 4; i++) {
-        *how = (enum failing)i;
-        if (has_word(word, words[i]))
-            return true;
-    }
-    return false;
-}
 
 /* Owner of the host's records, its name as the MX has it; absolute. */
 static void host_name(const struct scene *scene, size_t i, char out[64])
@@ -252,32 +94,19 @@ static struct world_zone *add_alias(struct scene *scene, size_t i, const char *h
     return far;
 }
 
-static void add_records(struct world_zone *where, const char *owner, const char *list)
-{
-    uint8_t rdata[CAST_RDATA];
-    while (*list) {
-        size_t length = strcspn(list, ",");
-        size_t size = cast_tlsa_rdata(list, length, rdata);
-        add_rdata(where, owner, DNS_TYPE_TLSA, rdata, size);
-        list += length + (list[length] == ',');
-    }
-}
-
 /* What stands at one TLSA base. */
 static void add_tlsa_at(struct scene *scene, struct world_zone *where, const char *base,
                         const char *text)
 {
     char owner[96];
-    enum failing how;
     snprintf(owner, sizeof owner, "_25._tcp.%s", base);
     if (strcmp(text, "none") == 0)
         return;
     if (strcmp(text, "nodata") == 0) {
         add(where, "%s TXT x", owner);
-    } else if (failing_word(text, &how)) {
-        fail_at(scene, owner, DNS_TYPE_TLSA, how);
-        if (how != FAIL_SERVER)
-            add_records(where, owner, "3 1 1 self");
+    } else if (add_failing(scene, text, "", owner, DNS_TYPE_TLSA)) {
+        if (!has_word(text, "servfail"))
+            add_records(where, owner, "3 1 1 self", 3600);
     } else if (strncmp(text, "via ", 4) == 0) {
         size_t word = strcspn(text + 4, " ");
         char state[FIELD], target[96];
@@ -285,9 +114,9 @@ static void add_tlsa_at(struct scene *scene, struct world_zone *where, const cha
         struct world_zone *there = zone(scene, "tlsa.net.", state);
         snprintf(target, sizeof target, "_25.%s.tlsa.net.", where->apex[0] == 3 ? "cdn" : "host");
         add(where, "%s CNAME %s", owner, target);
-        add_records(there, target, text + 4 + word);
+        add_records(there, target, text + 4 + word, 3600);
     } else {
-        add_records(where, owner, text);
+        add_records(where, owner, text, 3600);
     }
 }
 
@@ -341,9 +170,7 @@ static void add_mx(struct scene *scene)
         domain = zone(scene, "home.net.", state);
         owner = "alias.home.net.";
     }
-    enum failing how;
-    if (failing_word(mx, &how))
-        fail_at(scene, alias ? "www.example.org." : owner, DNS_TYPE_MX, how);
+    add_failing(scene, mx, "", alias ? "www.example.org." : owner, DNS_TYPE_MX);
     if (has_word(mx, "null"))
         add(domain, "%s MX 0 .", owner);
     if (has_word(mx, "address"))
@@ -380,17 +207,17 @@ static void add_sts(struct scene *scene)
         add(domain, "_mta-sts.example.org. TXT v=STSv1;id=2");
 }
 
-static void scene_begin(struct scene *scene)
+static void build(struct scene *scene)
 {
-    scene->world = world_new();
-    scene->world->edit = forge;
-    scene->world->context = scene;
     struct world_zone *root = zone(scene, ".", ""), *org = zone(scene, "org.", ""),
                       *net = zone(scene, "net.", "");
+    for (const char *at = scene->field[ADDRESS]; *at; at++)
+        scene->hosts += *at == '&';
+    scene->hosts++;
+    MUST(scene->hosts <= HOSTS_MAX);
     add_mx(scene);
     add_hosts(scene);
     add_sts(scene);
-    MUST(validate_anchors_new(&scene->anchors) == BASE_OK);
     bool no_mx = has_word(scene->field[MX], "unanchored");
     bool no_host = has_word(scene->field[ADDRESS], "unanchored");
     if (!no_mx && !no_host)
@@ -399,48 +226,9 @@ static void scene_begin(struct scene *scene)
         world_anchor(scene->anchors, org, false);
     else if (!no_host)
         world_anchor(scene->anchors, net, false);
-    scene->options.anchors = scene->anchors;
-    scene->options.no_proof = true;
-    MUST(validate_trust_new(0, &scene->trust) == BASE_OK);
-}
-
-static void scene_end(struct scene *scene)
-{
-    validate_trust_free(scene->trust);
-    validate_anchors_free(scene->anchors);
-    world_free(scene->world);
 }
 
 /* --- the plan --- */
-
-static const struct validate_result *look_up(struct scene *scene, const struct dane_ask *ask)
-{
-    static uint8_t packet[65535];
-    struct validate_lookup *lookup;
-    struct validate_query query;
-    MUST(validate_lookup_new(&scene->options, scene->trust, ask->name, ask->type, NOW, &lookup) ==
-         BASE_OK);
-    scene->world->log[0] = '\0';
-    while (validate_lookup_next(lookup, &query)) {
-        const struct fail *fail = fails(scene, query.name, query.type);
-        struct validate_reply reply = {.kind = VALIDATE_REPLY_SILENCE};
-        if (fail && fail->how == FAIL_SERVER) {
-            reply.kind = VALIDATE_REPLY_FAILED;
-            reply.why = "SERVFAIL";
-        } else if (!fail || fail->how != FAIL_SILENT) {
-            reply.kind = VALIDATE_REPLY_PACKET;
-            reply.packet = packet;
-            reply.length =
-                world_answer(scene->world, query.name, query.type, packet, sizeof packet);
-            if (fail && fail->how == FAIL_GARBLED)
-                reply.length -= 17;
-        }
-        MUST(validate_lookup_reply(lookup, query.id, &reply, NOW) == BASE_OK);
-    }
-    const struct validate_result *result = validate_result_ref(validate_lookup_result(lookup));
-    validate_lookup_free(lookup);
-    return result;
-}
 
 static void answer_sts(const struct scene *scene, struct dane_plan *plan,
                        const struct dane_ask *ask)
@@ -470,7 +258,7 @@ static void run_plan(struct scene *scene, struct dane_plan *plan)
             answer_sts(scene, plan, &ask);
             continue;
         }
-        const struct validate_result *result = look_up(scene, &ask);
+        const struct validate_result *result = look_up(scene, ask.name, ask.type);
         dane_plan_answer(plan, ask.id, result);
         validate_result_unref(result);
     }
@@ -478,18 +266,6 @@ static void run_plan(struct scene *scene, struct dane_plan *plan)
 
 /* --- what the row says, and what came --- */
 
-static void complain(struct scene *scene, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void complain(struct scene *scene, const char *format, ...)
-{
-    size_t used = strlen(scene->problem);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(scene->problem + used, sizeof scene->problem - used, format, args);
-    va_end(args);
-}
-
-static struct dane_authorities *authorities; /* the system's: `root` */
 static unsigned asked_openssl;
 
 static void ask_openssl(struct scene *scene, size_t i, const struct dane_endpoint *endpoint,
@@ -572,6 +348,7 @@ static void run_row(struct scene *scene)
 {
     struct dane_plan *plan;
     scene_begin(scene);
+    build(scene);
     MUST(dane_plan_new(DANE_SMTP, scene->domain, &scene->plan, NOW, &plan) == BASE_OK);
     run_plan(scene, plan);
     const struct dane_plan_result *result = dane_plan_result(plan);
@@ -585,27 +362,7 @@ static void run_row(struct scene *scene)
 
 static void test_matrix(void **state)
 {
-    FILE *file = fopen(TEST_DATA "/matrix/smtp.table", "r");
-    char line[4096];
-    unsigned number = 0, rows = 0, bad = 0;
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file)) {
-        struct scene *scene = calloc(1, sizeof *scene);
-        number++;
-        if (read_row(scene, line)) {
-            rows++;
-            run_row(scene);
-            if (scene->problem[0] != '\0') {
-                bad++;
-                print_error("smtp.table:%u: %s | %s | %s | %s | %s | %s\n%s", number,
-                            scene->field[MX], scene->field[ADDRESS], scene->field[ALIAS],
-                            scene->field[TLSA], scene->field[POLICY], scene->field[SHOWS],
-                            scene->problem);
-            }
-        }
-        free(scene);
-    }
-    fclose(file);
+    unsigned bad, rows = run_table("smtp.table", COLUMNS, run_row, &bad);
     print_message("%u rows; OpenSSL was asked %u times\n", rows, asked_openssl);
     assert_true(rows >= 200);
     assert_int_equal(bad, 0);
@@ -615,9 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_matrix)};
     cast_begin();
-    MUST(dane_authorities_new(cast_ca_file, &authorities) == BASE_OK);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    dane_authorities_free(authorities);
     cast_end();
     return failed;
 }

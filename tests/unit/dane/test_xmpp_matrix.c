@@ -4,10 +4,9 @@
  * certificates, and POSH documents; what the engine says of the pair must be what the row says.
  */
 #pragma GCC diagnostic ignored "-Wunused-function"
-#include "validate/world.h"
-
-#include "cast.h"
 #include "dane/xmpp.h"
+
+#include "scene.h"
 
 #include <arpa/inet.h>
 #include <openssl/sha.h>
@@ -17,12 +16,7 @@
 
 #include <cmocka.h>
 
-_Static_assert(NOW == CERTIFICATE_NOW, "zones and certificates live at the same time");
-
 #define COLUMNS 12
-#define HOSTS   2
-#define FAILS   16
-#define FIELD   256
 #define DOMAIN  "example.org."
 
 enum column {
@@ -40,144 +34,7 @@ enum column {
     REASON
 };
 
-enum failing { FAIL_SERVER, FAIL_SILENT, FAIL_FORGED, FAIL_GARBLED };
-static const char *const failing_words[] = {"servfail", "timeout", "forged", "garbled"};
-
-struct fail {
-    uint8_t name[DNS_NAME_MAX];
-    uint16_t type;
-    enum failing how;
-};
-
-struct scene {
-    char field[COLUMNS][FIELD];
-    char part[COLUMNS][HOSTS][FIELD]; /* cut at "&": of each host */
-    size_t hosts;
-    struct world *world;
-    struct validate_anchors *anchors;
-    struct validate_options options;
-    struct validate_trust *trust;
-    struct fail fails[FAILS];
-    size_t fail_count;
-    struct cast_shown shown;
-    unsigned documents; /* of POSH, asked for */
-    char problem[2048];
-};
-
-/* --- text --- */
-
-static bool has_word(const char *text, const char *word)
-{
-    size_t length = strlen(word);
-    for (const char *at = text; (at = strstr(at, word)) != NULL; at += length) {
-        if ((at == text || at[-1] == ' ') && (at[length] == '\0' || at[length] == ' '))
-            return true;
-    }
-    return false;
-}
-
-static void copy_trimmed(char out[FIELD], const char *text, size_t length)
-{
-    text = cast_trim(text, &length);
-    MUST(length < FIELD);
-    memcpy(out, text, length);
-    out[length] = '\0';
-}
-
-/* False: a comment or an empty line. */
-static bool read_row(struct scene *scene, char *line)
-{
-    line[strcspn(line, "\n")] = '\0';
-    if (line[0] == '#' || line[strspn(line, " ")] == '\0')
-        return false;
-    for (size_t i = 0; i < COLUMNS; i++) {
-        size_t length = strcspn(line, "|");
-        copy_trimmed(scene->field[i], line, length);
-        line += length + (line[length] == '|');
-    }
-    MUST(*line == '\0');
-    for (size_t i = 0; i < COLUMNS; i++) {
-        const char *at = scene->field[i];
-        for (size_t k = 0; k < HOSTS; k++) {
-            size_t length = strcspn(at, "&");
-            copy_trimmed(scene->part[i][k], at, length);
-            if (at[length] == '&')
-                at += length + 1; /* what is said once holds for all */
-        }
-    }
-    scene->hosts = has_word(scene->field[SRV], "two") ? 2 : 1;
-    return true;
-}
-
 /* --- the world --- */
-
-static struct world_zone *zone(struct scene *scene, const char *apex, const char *state)
-{
-    for (size_t i = 0; i < scene->world->count; i++) {
-        if (dns_name_equal(scene->world->zones[i]->apex, wire(apex)))
-            return scene->world->zones[i];
-    }
-    struct world_zone *made = world_zone(scene->world, apex);
-    made->is_unsigned = has_word(state, "insecure");
-    made->corrupt = has_word(state, "bogus");
-    if (has_word(state, "expired"))
-        made->expiration = NOW - 100;
-    if (has_word(state, "ending"))
-        made->expiration = NOW + 200;
-    return made;
-}
-
-static void add(struct world_zone *where, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void add(struct world_zone *where, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    world_add(where, text);
-}
-
-static void fail_at(struct scene *scene, const char *name, uint16_t type, enum failing how)
-{
-    MUST(scene->fail_count < FAILS);
-    struct fail *fail = &scene->fails[scene->fail_count++];
-    name_copy(fail->name, wire(name));
-    fail->type = type;
-    fail->how = how;
-}
-
-static const struct fail *fails(const struct scene *scene, const uint8_t *name, uint16_t type)
-{
-    for (size_t i = 0; i < scene->fail_count; i++) {
-        if (scene->fails[i].type == type && dns_name_equal(scene->fails[i].name, name))
-            return &scene->fails[i];
-    }
-    return NULL;
-}
-
-static void forge(struct world *world, struct world_reply *reply)
-{
-    for (size_t i = 0; i < reply->count; i++) {
-        struct world_record *record = &reply->records[i];
-        const struct fail *fail = fails(world->context, record->name, record->type);
-        if (fail && fail->how == FAIL_FORGED)
-            record->rdata[record->type == DNS_TYPE_SRV ? 0 : record->length - 1] ^= 1;
-    }
-}
-
-/* "servfail", or with a prefix "direct-servfail". */
-static void add_failing(struct scene *scene, const char *text, const char *prefix,
-                        const char *owner, uint16_t type)
-{
-    for (unsigned i = 0; i < sizeof failing_words / sizeof failing_words[0]; i++) {
-        char word[64];
-        snprintf(word, sizeof word, "%s%s", prefix, failing_words[i]);
-        if (has_word(text, word))
-            fail_at(scene, owner, type, (enum failing)i);
-    }
-}
 
 static const char *host_name(const struct scene *scene, size_t i)
 {
@@ -196,20 +53,7 @@ static void add_tlsa(struct scene *scene, size_t i, struct world_zone *where, un
     add_failing(scene, list, "", owner, DNS_TYPE_TLSA);
     if (strspn(list, "0123456789") == 0)
         list = "3 1 1 self";
-    while (*list) {
-        size_t length = strcspn(list, ",");
-        uint8_t rdata[CAST_RDATA];
-        size_t size = cast_tlsa_rdata(list, length, rdata);
-        MUST(where->count < WORLD_RECORDS && size <= WORLD_RDATA);
-        struct world_record *record = &where->records[where->count++];
-        memset(record, 0, sizeof *record);
-        name_copy(record->name, wire(owner));
-        record->type = DNS_TYPE_TLSA;
-        record->ttl = 240;
-        record->length = (uint16_t)size;
-        memcpy(record->rdata, rdata, size);
-        list += length + (list[length] == ',');
-    }
+    add_records(where, owner, list, 240);
 }
 
 static void add_host(struct scene *scene, size_t i)
@@ -267,57 +111,15 @@ static void add_srv(struct scene *scene)
     }
 }
 
-static void scene_begin(struct scene *scene)
+static void build(struct scene *scene)
 {
-    scene->world = world_new();
-    scene->world->edit = forge;
-    scene->world->context = scene;
     struct world_zone *root = zone(scene, ".", ""), *net = zone(scene, "net.", "");
     zone(scene, "org.", "");
+    scene->hosts = has_word(scene->field[SRV], "two") ? 2 : 1;
     add_srv(scene);
     for (size_t i = 0; i < scene->hosts; i++)
         add_host(scene, i);
-    MUST(validate_anchors_new(&scene->anchors) == BASE_OK);
     world_anchor(scene->anchors, has_word(scene->field[SRV], "unanchored") ? net : root, false);
-    scene->options.anchors = scene->anchors;
-    scene->options.no_proof = true;
-    MUST(validate_trust_new(0, &scene->trust) == BASE_OK);
-}
-
-static void scene_end(struct scene *scene)
-{
-    validate_trust_free(scene->trust);
-    validate_anchors_free(scene->anchors);
-    world_free(scene->world);
-}
-
-static const struct validate_result *look_up(struct scene *scene, const struct dane_pair_ask *ask)
-{
-    static uint8_t packet[65535];
-    struct validate_lookup *lookup;
-    struct validate_query query;
-    MUST(validate_lookup_new(&scene->options, scene->trust, ask->name, ask->type, NOW, &lookup) ==
-         BASE_OK);
-    scene->world->log[0] = '\0';
-    while (validate_lookup_next(lookup, &query)) {
-        const struct fail *fail = fails(scene, query.name, query.type);
-        struct validate_reply reply = {.kind = VALIDATE_REPLY_SILENCE};
-        if (fail && fail->how == FAIL_SERVER) {
-            reply.kind = VALIDATE_REPLY_FAILED;
-            reply.why = "SERVFAIL";
-        } else if (!fail || fail->how != FAIL_SILENT) {
-            reply.kind = VALIDATE_REPLY_PACKET;
-            reply.packet = packet;
-            reply.length =
-                world_answer(scene->world, query.name, query.type, packet, sizeof packet);
-            if (fail && fail->how == FAIL_GARBLED)
-                reply.length -= 17;
-        }
-        MUST(validate_lookup_reply(lookup, query.id, &reply, NOW) == BASE_OK);
-    }
-    const struct validate_result *result = validate_result_ref(validate_lookup_result(lookup));
-    validate_lookup_free(lookup);
-    return result;
 }
 
 /* --- POSH --- */
@@ -422,17 +224,6 @@ static void answer_posh(struct scene *scene, struct dane_pair *pair,
 
 /* --- what the row says, and what came --- */
 
-static void complain(struct scene *scene, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-static void complain(struct scene *scene, const char *format, ...)
-{
-    size_t used = strlen(scene->problem);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(scene->problem + used, sizeof scene->problem - used, format, args);
-    va_end(args);
-}
-
 static void check(struct scene *scene, const struct dane_pair_verdict *verdict)
 {
     static const char *const states[] = {"yes", "no", "later"};
@@ -455,22 +246,18 @@ static void check(struct scene *scene, const struct dane_pair_verdict *verdict)
         complain(scene, "  it says: %s\n", verdict->reason);
 }
 
-static struct dane_authorities *authorities; /* the system's: `root` */
-
 /* "out", "in", "reuse"; of an outgoing one the host and port when they are others: "out
  * mx2.host2.net:5270", or the address: "out 192.0.2.1:5269". */
-static int ask(struct scene *scene, struct dane_pair **out)
+static void read_question(struct scene *scene, char host[64], struct dane_pair_question *question)
 {
     const char *stream = scene->field[STREAM], *policy = scene->field[POLICY];
-    char first[64], host[64] = "mx1.host.net";
     unsigned port = 5269;
-    snprintf(first, sizeof first, "%s", host_name(scene, 0));
-    first[strlen(first) - 1] = '\0';
-    snprintf(host, sizeof host, "%s", first);
+    snprintf(host, 64, "%s", host_name(scene, 0));
+    host[strlen(host) - 1] = '\0';
     const char *space = strchr(stream, ' ');
     if (space)
         MUST(sscanf(space, " %63[^:]:%u", host, &port) == 2);
-    struct dane_pair_question question = {
+    *question = (struct dane_pair_question){
         .direction = stream[0] == 'i' ? DANE_INCOMING : DANE_OUTGOING,
         .local = "home.example",
         .remote = "Example.ORG.",
@@ -482,27 +269,63 @@ static int ask(struct scene *scene, struct dane_pair **out)
         .now = NOW,
         .authorities = authorities,
     };
-    if (inet_pton(AF_INET, host, question.address.octets) == 1) {
-        question.address.family = 4;
-        question.host = NULL;
+    if (inet_pton(AF_INET, host, question->address.octets) == 1) {
+        question->address.family = 4;
+        question->host = NULL;
     }
-    return has_word(stream, "reuse") ? dane_pair_reuse_new(&question, out)
-                                     : dane_pair_new(&question, out);
+}
+
+/* `kenter auth` verifies each endpoint of a plan, and asks the engine only where no CA vouches and
+ * DANE is silent. That must come to the same. */
+static void compare_with_plan(struct scene *scene, const struct dane_pair_question *question,
+                              const struct dane_pair_verdict *pair)
+{
+    struct dane_plan *plan;
+    struct dane_ask asked;
+    struct dane_verify_options options = {.now = NOW, .authorities = authorities};
+    char host[DANE_DOMAIN_MAX];
+    MUST(dane_domain_to_ascii(question->host, host) == BASE_OK);
+    MUST(dane_plan_new(DANE_XMPP_SERVER, "example.org", NULL, NOW, &plan) == BASE_OK);
+    while (dane_plan_next(plan, &asked)) {
+        const struct validate_result *result = look_up(scene, asked.name, asked.type);
+        dane_plan_answer(plan, asked.id, result);
+        validate_result_unref(result);
+    }
+    const struct dane_plan_result *result = dane_plan_result(plan);
+    bool authenticated = false, undecided = false;
+    for (size_t i = 0; i < result->count; i++) {
+        const struct dane_endpoint *endpoint = &result->endpoints[i];
+        struct dane_verdict verdict;
+        if (strcmp(endpoint->host, host) != 0 || endpoint->port != question->port)
+            continue;
+        dane_verify(endpoint, &scene->shown.peer, &options, &verdict);
+        authenticated |= verdict.result == DANE_AUTHENTICATED;
+        undecided |= verdict.result == DANE_REFUSED && endpoint->demand == DANE_DEMAND_PKIX;
+    }
+    bool by_posh = undecided && pair->proof == DANE_PROOF_POSH;
+    if ((pair->state == DANE_PAIR_YES) != (authenticated || by_posh))
+        complain(scene, "  the plan and its verdicts would have it otherwise\n");
+    dane_plan_free(plan);
 }
 
 static void run_row(struct scene *scene)
 {
     struct dane_pair *pair;
     struct dane_pair_ask asked;
+    struct dane_pair_question question;
+    char host[64];
+    bool reuse = has_word(scene->field[STREAM], "reuse");
     scene_begin(scene);
+    build(scene);
     cast_show(scene->field[SHOWS], &scene->shown);
-    MUST(ask(scene, &pair) == BASE_OK);
+    read_question(scene, host, &question);
+    MUST((reuse ? dane_pair_reuse_new : dane_pair_new)(&question, &pair) == BASE_OK);
     while (dane_pair_next(pair, &asked)) {
         if (asked.kind == DANE_PAIR_POSH) {
             answer_posh(scene, pair, &asked);
             continue;
         }
-        const struct validate_result *result = look_up(scene, &asked);
+        const struct validate_result *result = look_up(scene, asked.name, asked.type);
         dane_pair_answer(pair, asked.id, result);
         validate_result_unref(result);
     }
@@ -511,33 +334,16 @@ static void run_row(struct scene *scene)
         check(scene, verdict);
     else
         complain(scene, "  there is no verdict\n");
+    if (verdict && !reuse && question.direction == DANE_OUTGOING && question.host &&
+        !question.no_pkix)
+        compare_with_plan(scene, &question, verdict);
     dane_pair_free(pair);
     scene_end(scene);
 }
 
 static void test_matrix(void **state)
 {
-    FILE *file = fopen(TEST_DATA "/matrix/xmpp.table", "r");
-    char line[4096];
-    unsigned number = 0, rows = 0, bad = 0;
-    assert_non_null(file);
-    while (fgets(line, sizeof line, file)) {
-        struct scene *scene = calloc(1, sizeof *scene);
-        number++;
-        if (read_row(scene, line)) {
-            rows++;
-            run_row(scene);
-            if (scene->problem[0] != '\0') {
-                bad++;
-                print_error("xmpp.table:%u: %s | %s | %s | %s | %s | %s | %s\n%s", number,
-                            scene->field[STREAM], scene->field[SRV], scene->field[ADDRESS],
-                            scene->field[TLSA], scene->field[SHOWS], scene->field[POSH],
-                            scene->field[POLICY], scene->problem);
-            }
-        }
-        free(scene);
-    }
-    fclose(file);
+    unsigned bad, rows = run_table("xmpp.table", COLUMNS, run_row, &bad);
     print_message("%u rows\n", rows);
     assert_true(rows >= 150);
     assert_int_equal(bad, 0);
@@ -547,9 +353,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_matrix)};
     cast_begin();
-    MUST(dane_authorities_new(cast_ca_file, &authorities) == BASE_OK);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    dane_authorities_free(authorities);
     cast_end();
     return failed;
 }

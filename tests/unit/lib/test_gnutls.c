@@ -89,6 +89,7 @@ static gnutls_certificate_credentials_t server_credentials(const char *shows)
     CERTIFICATE_MUST(gnutls_certificate_allocate_credentials(&credentials) == 0);
     cast_show(shows, &shown);
     const struct test_certificate *leaf = raw ? cast(shows + 4, strlen(shows + 4)) : shown.made[0];
+    CERTIFICATE_MUST(leaf);
     gnutls_datum_t key = as_pem(&leaf, 1, 1);
     gnutls_datum_t shows_pem = raw ? as_pem(&leaf, 1, 2) : as_pem(shown.made, shown.peer.count, 0);
     CERTIFICATE_MUST(
