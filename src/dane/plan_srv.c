@@ -8,6 +8,11 @@
 
 /* --- what is demanded of one host --- */
 
+static bool is_xmpp(const struct dane_plan *plan)
+{
+    return plan->service == DANE_XMPP_CLIENT || plan->service == DANE_XMPP_SERVER;
+}
+
 /* Names that stand for the domain itself, which a certificate may always have. */
 static void add_domain(struct dane_plan *plan, struct dane_endpoint *endpoint)
 {
@@ -17,7 +22,7 @@ static void add_domain(struct dane_plan *plan, struct dane_endpoint *endpoint)
     size_t service = strcspn(plan->info->srv, ".");
     plan_reference(plan, endpoint, DANE_REFERENCE_SRV,
                    plan_text(plan, "%.*s.%s", (int)service, plan->info->srv, plan->domain));
-    if (plan->service == DANE_XMPP_CLIENT || plan->service == DANE_XMPP_SERVER)
+    if (is_xmpp(plan))
         plan_reference(plan, endpoint, DANE_REFERENCE_XMPP, plan->domain);
 }
 
@@ -163,6 +168,9 @@ static void add_target(struct dane_plan *plan, const struct target *target)
         judge_target(plan, endpoint, target->name);
     else
         judge_insecure(plan, endpoint, target->name);
+    /* Nothing before TLS says which of its domains a server is asked for: XEP-0368 section 3. */
+    if (target->direct && is_xmpp(plan))
+        endpoint->sni = plan->domain;
 }
 
 static void conclude(struct dane_plan *plan)
