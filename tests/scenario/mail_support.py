@@ -122,7 +122,8 @@ class Mail:
             log_file_path = {directory}/spool/%slog
             pid_file_path = {directory}/spool/pid
             local_interfaces = {' : '.join(addresses)}
-            daemon_smtp_ports = 25
+            daemon_smtp_ports = 25 : 465
+            tls_on_connect_ports = 465
             tls_advertise_hosts = *
             tls_certificate = {directory}/${{received_ip_address}}.pem
             acl_smtp_rcpt = accept

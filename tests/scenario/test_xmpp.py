@@ -2,6 +2,7 @@
 domains and one certificate that names its host only, in a private signed DNS (world_support.py)."""
 import base64
 import hashlib
+import json
 import re
 import signal
 import time
@@ -28,22 +29,25 @@ def build(world, x1, x2, x3, ej, stranger):
     one, two = world.server("knot"), world.server("nsd")
     one.own["_tcp.m1.host.net."] = None
     srv, direct = "_xmpp-server._tcp SRV 5 0 5269", "_xmpps-server._tcp SRV 5 0 5270"
+    client = "_xmpp-client._tcp SRV 5 0 5222"
     wrong = stranger.tlsa()
     world.zone(".", [one])
     world.zone("net.", [one])
     world.zone("host.net.", [two], f"x1 A {X1}\n_5269._tcp.x1 TLSA {x1.tlsa()}\n_5270._tcp.x1 TLSA {x1.tlsa()}\n"
+               f"_5222._tcp.x1 TLSA {x1.tlsa()}\n_5222._tcp.y1 TLSA {wrong}\n"
                f"y1 A {X1}\n_5269._tcp.y1 TLSA {wrong}\n_5270._tcp.y1 TLSA {wrong}\nz1 A {X1}\nm1 A {X1}\nx3 A {X3}\n"
                f"_5269._tcp.x3 TLSA {x3.tlsa()}")
     world.zone("_tcp.m1.host.net.", [one])  # and its server does not know it
     world.zone("peer.net.", [two], f"x2 A {X2}\n_5269._tcp.x2 TLSA {x2.tlsa()}\nej A {X4}\n_5269._tcp.ej TLSA {ej.tlsa()}\n"
+               f"_5222._tcp.ej TLSA {ej.tlsa()}\n"
                f"ey A {X4}\n_5269._tcp.ey TLSA {wrong}\nez A {X4}")
     world.zone("bad.net.", [two], f"b A {X1}\n_5269._tcp.b TLSA {x1.tlsa()}\n{srv} b", edit=corrupt)
     for name, records in {
             "home": f"{srv} x2.peer.net.", "way": f"{srv} x2.peer.net.", "open": f"{srv} x3.host.net.",
             **{name: f"$TTL 6\n{srv} x1.host.net." for name in SHORT},
-            "wrong": f"{srv} y1.host.net.", "mute": f"{srv} m1.host.net.", "two": f"{srv} x1.host.net.",
+            "wrong": f"{srv} y1.host.net.\n{client} y1.host.net.", "mute": f"{srv} m1.host.net.", "two": f"{srv} x1.host.net.\n{client} x1.host.net.",
             "direct": f"{direct} x1.host.net.", "directwrong": f"{direct} y1.host.net.",
-            "e1": f"{srv} ej.peer.net.", "e2": f"{srv} ej.peer.net.", "ewrong": f"{srv} ey.peer.net.",
+            "e1": f"{srv} ej.peer.net.\n{client} ej.peer.net.", "e2": f"{srv} ej.peer.net.", "ewrong": f"{srv} ey.peer.net.",
             **{customer.removesuffix(".net"): f"{srv} x1.host.net." for customer in CUSTOMERS}}.items():
         world.zone(f"{name}.net.", [two], records)
     for name, host in {"posh": "z1.host", "nobody": "z1.host", "eposh": "ez.peer", "epkix": "ez.peer",
@@ -161,6 +165,20 @@ def test_what_is_no_question(stage):
     with pytest.raises(OSError):
         asker.socket.sendall(b"x" * 1_000_000)  # one line: the service hangs up
     assert Asker(stage.service.socket).ask(metrics=True)["metrics"]["malformed"] >= 12
+
+
+# --- kenter auth, and the same servers.
+
+
+@pytest.mark.parametrize("service, domain, code", [
+    ("xmpp-server", "c1.net", 0), ("xmpp-server", "direct.net", 0), ("xmpp-server", "wrong.net", 1),
+    ("xmpp-server", "mute.net", 1), ("xmpp-client", "two.net", 0), ("xmpp-client", "wrong.net", 1),
+    ("xmpp-server", "e1.net", 0), ("xmpp-server", "ewrong.net", 1), ("xmpp-client", "e1.net", 0)])
+def test_auth(stage, service, domain, code):
+    done = stage.world.kenter("auth", "--json", "--server", "127.0.53.1", service, domain, code=code)
+    (endpoint,) = json.loads(done.stdout)["domains"][0]["endpoints"]
+    (attempt,) = endpoint["attempts"]
+    assert attempt["result"] == ("authenticated" if code == 0 else "refused"), endpoint
 
 
 # --- Prosody and Prosody.

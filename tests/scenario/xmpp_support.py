@@ -99,7 +99,7 @@ interfaces = {{ "{address}" }}
 s2s_direct_tls_ports = {{ 5270 }}
 use_ipv6 = false
 modules_enabled = {{ "tls", "saslauth", "dialback", "ping", "disco", "s2s_auth_kenter", "test_ping" }}
-modules_disabled = {{ "s2s_auth_certs", "c2s", "offline" }}
+modules_disabled = {{ "s2s_auth_certs", "offline" }}
 kenter_socket = "{service.socket}"
 unbound = {{ resolvconf = "{self.path}/resolv.conf"; hoststxt = false }}
 ssl = {{ certificate = "{identity.file}"; key = "{identity.key_file}" }}
@@ -153,6 +153,7 @@ class Ejabberd(Server):
             "ca_file": str(authority.file), "s2s_use_starttls": "required", "s2s_max_retry_delay": 1,
             "outgoing_s2s_families": ["ipv4"],
             "listen": [{"port": 5269, "ip": address, "module": "ejabberd_s2s_in"},
+                       {"port": 5222, "ip": address, "module": "ejabberd_c2s", "starttls_required": True},
                        {"port": 5280, "ip": address, "module": "ejabberd_http", "request_handlers": {"/api": "mod_http_api"}}],
             "modules": {name: {} for name in ("mod_s2s_dialback", "mod_ping", "mod_admin_extra", "mod_http_api")},
             "api_permissions": {"all": {"who": "all", "what": "*"}}}))
