@@ -8,8 +8,8 @@
 #include "base/file.h"
 #include "base/reader.h"
 #include "dns/message.h"
+#include "net/resolv_conf.h"
 #include "resolve/internal.h"
-#include "resolve/resolv_conf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,13 +54,13 @@ struct resolver_system {
     struct resolve_servers *servers;
     struct resolve_source recursion;
     bool has_recursion;
-    struct resolve_conf conf;
+    struct net_resolv_conf conf;
     struct timespec modified;
     ino_t inode;
     off_t size;
     uint64_t looked, probed;
     enum system_state state;
-    struct probe probes[RESOLVE_CONF_SERVERS];
+    struct probe probes[NET_RESOLV_CONF_SERVERS];
     struct waiting *first, **last;
     uint8_t *kept; /* the answer to a probe */
     size_t kept_length;
@@ -92,7 +92,7 @@ static void read_file(struct resolver_system *system)
     size_t length = 0;
     if (base_file_read(system->path, FILE_MOST, &data, &length) != BASE_OK)
         length = 0;
-    resolve_conf_parse(length > 0 ? (const char *)data : "", length, &system->conf);
+    net_resolv_conf_parse(length > 0 ? (const char *)data : "", length, &system->conf);
     free(data);
 }
 
@@ -147,7 +147,7 @@ static void wait_for_probes(struct resolver_system *system, struct resolve_ticke
 /* Uses the resolvers whose state is `state`; the number of them. */
 static size_t use_servers(struct resolver_system *system, enum probe_state state)
 {
-    struct resolve_server list[RESOLVE_CONF_SERVERS];
+    struct resolve_server list[NET_RESOLV_CONF_SERVERS];
     size_t count = 0;
     memset(list, 0, sizeof(list));
     for (size_t i = 0; i < system->conf.count; i++) {

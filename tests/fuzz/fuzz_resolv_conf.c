@@ -4,8 +4,8 @@
  * are given to the reader of servers.)
  */
 #include "base/error.h"
+#include "net/resolv_conf.h"
 #include "resolve/internal.h"
-#include "resolve/resolv_conf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,9 +21,9 @@
 
 static void read_conf(const uint8_t *data, size_t size)
 {
-    struct resolve_conf conf;
-    resolve_conf_parse((const char *)data, size, &conf);
-    REQUIRE(conf.count >= 1 && conf.count <= RESOLVE_CONF_SERVERS);
+    struct net_resolv_conf conf;
+    net_resolv_conf_parse((const char *)data, size, &conf);
+    REQUIRE(conf.count >= 1 && conf.count <= NET_RESOLV_CONF_SERVERS);
     REQUIRE(conf.timeout_ms <= 30000 && conf.attempts <= 5);
     for (size_t i = 0; i < conf.count; i++) {
         char text[NET_ADDRESS_TEXT];

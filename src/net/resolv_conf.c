@@ -1,5 +1,5 @@
 /* Reading /etc/resolv.conf: see resolv_conf.h. */
-#include "resolve/resolv_conf.h"
+#include "net/resolv_conf.h"
 
 #include "base/error.h"
 
@@ -43,10 +43,10 @@ static bool number_of(const char *word, size_t length, const char *name, unsigne
     return true;
 }
 
-static void take_server(const char *word, size_t length, struct resolve_conf *conf)
+static void take_server(const char *word, size_t length, struct net_resolv_conf *conf)
 {
     char text[NET_ADDRESS_TEXT];
-    if (length >= sizeof(text) || conf->count == RESOLVE_CONF_SERVERS)
+    if (length >= sizeof(text) || conf->count == NET_RESOLV_CONF_SERVERS)
         return;
     memcpy(text, word, length);
     text[length] = '\0';
@@ -54,7 +54,7 @@ static void take_server(const char *word, size_t length, struct resolve_conf *co
         conf->count++;
 }
 
-static void take_option(const char *word, size_t length, struct resolve_conf *conf)
+static void take_option(const char *word, size_t length, struct net_resolv_conf *conf)
 {
     unsigned seconds;
     if (number_of(word, length, "timeout:", TIMEOUT_MOST_S, &seconds))
@@ -65,7 +65,7 @@ static void take_option(const char *word, size_t length, struct resolve_conf *co
         number_of(word, length, "attempts:", ATTEMPTS_MOST, &conf->attempts);
 }
 
-static void take_line(const char *at, const char *end, struct resolve_conf *conf)
+static void take_line(const char *at, const char *end, struct net_resolv_conf *conf)
 {
     const char *word;
     size_t length;
@@ -84,10 +84,10 @@ static void take_line(const char *at, const char *end, struct resolve_conf *conf
     }
 }
 
-void resolve_conf_parse(const char *text, size_t length, struct resolve_conf *out)
+void net_resolv_conf_parse(const char *text, size_t length, struct net_resolv_conf *out)
 {
     const char *at = text, *end = text + length;
-    *out = (struct resolve_conf){.count = 0};
+    *out = (struct net_resolv_conf){.count = 0};
     while (at < end) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         if (stop == NULL)

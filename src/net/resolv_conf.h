@@ -1,15 +1,15 @@
 /*
  * /etc/resolv.conf (resolv.conf(5)): the system's resolvers.
  */
-#ifndef RESOLVE_RESOLV_CONF_H
-#define RESOLVE_RESOLV_CONF_H
+#ifndef NET_RESOLV_CONF_H
+#define NET_RESOLV_CONF_H
 
 #include "net/address.h"
 
-#define RESOLVE_CONF_SERVERS 8
+#define NET_RESOLV_CONF_SERVERS 8
 
-struct resolve_conf {
-    union net_address servers[RESOLVE_CONF_SERVERS];
+struct net_resolv_conf {
+    union net_address servers[NET_RESOLV_CONF_SERVERS];
     size_t count;        /* the first three are what libc would use; more do no harm */
     unsigned timeout_ms; /* of a try; 0: not said */
     unsigned attempts;   /* 0: not said */
@@ -18,6 +18,6 @@ struct resolve_conf {
 
 /* Takes any text; lines that are not understood are skipped. Without a server it is the one on this
  * machine, 127.0.0.1, as for libc. */
-void resolve_conf_parse(const char *text, size_t length, struct resolve_conf *out);
+void net_resolv_conf_parse(const char *text, size_t length, struct net_resolv_conf *out);
 
 #endif
