@@ -31,6 +31,9 @@ enum api_operation {
     API_RECORDS,     /* GET /v1/zones/ZONE/records: name, type (0: all), with_signing → Records */
     API_FILE,        /* GET /v1/zones/ZONE/file: with_signing → text of a zone file, text/dns */
     API_CHANGE,      /* POST /v1/zones/ZONE/changes: change → Change */
+    API_TLSA_LIST,   /* GET /v1/tlsa → TlsaList */
+    API_TLSA,        /* GET /v1/tlsa/HOST:PORT, …/HOST:PORT/udp: service → Tlsa */
+    API_TLSA_LOOK,   /* POST /v1/tlsa/HOST:PORT/look: service → Tlsa, when it was looked */
     API_METRICS,     /* GET /metrics → Prometheus text, API_METRICS_TYPE */
     API_HEALTH,      /* GET /healthz → Health, status 200 or 503 */
     API_OPERATIONS
@@ -94,6 +97,13 @@ struct api_change {
     uint32_t serial;
 };
 
+/* A service whose TLSA records are kept. */
+struct api_service {
+    uint8_t host[DNS_NAME_MAX]; /* wire, lower case */
+    uint16_t port;
+    bool udp;
+};
+
 /* A page for a browser, made of the replies to several operations (docs/openapi.yaml). */
 enum api_page { API_PAGE_NONE, API_PAGE_OVERVIEW, API_PAGE_ZONE };
 
@@ -114,6 +124,7 @@ struct api_request {
     bool has_since;
     uint64_t since, since_run;
     uint8_t name[DNS_NAME_MAX]; /* RECORDS: wire, absolute, at or below the zone */
+    struct api_service service;
     struct api_create create;
     struct api_change change;
     struct api_reply *reply;

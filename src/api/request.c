@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define SEGMENTS_MAX   4 /* of a path: "v1", "zones", ZONE, "why" */
+#define SEGMENTS_MAX   5 /* of a path: "v1", "tlsa", HOST:PORT, "udp", "look" */
 #define PARAMETERS_MAX 8
 
 static const uint8_t root[1] = {0};
@@ -19,7 +19,7 @@ static const uint8_t root[1] = {0};
 
 struct route {
     const char *method;
-    const char *segments[SEGMENTS_MAX]; /* "*": the zone */
+    const char *segments[SEGMENTS_MAX]; /* "*": the zone, or the service */
     enum api_operation operation;
     const struct api_member *body; /* NULL: none */
     bool metrics;                  /* also at that door */
@@ -39,6 +39,11 @@ static const struct route routes[] = {
     {"POST", {"v1", "zones", "*", "changes"}, API_CHANGE, api_change_members, false, API_PAGE_NONE},
     {"POST", {"v1", "zones", "*", "reload"}, API_RELOAD, NULL, false, API_PAGE_NONE},
     {"POST", {"v1", "reload"}, API_RELOAD, NULL, false, API_PAGE_NONE},
+    {"GET", {"v1", "tlsa"}, API_TLSA_LIST, NULL, false, API_PAGE_NONE},
+    {"GET", {"v1", "tlsa", "*"}, API_TLSA, NULL, false, API_PAGE_NONE},
+    {"GET", {"v1", "tlsa", "*", "udp"}, API_TLSA, NULL, false, API_PAGE_NONE},
+    {"POST", {"v1", "tlsa", "*", "look"}, API_TLSA_LOOK, NULL, false, API_PAGE_NONE},
+    {"POST", {"v1", "tlsa", "*", "udp", "look"}, API_TLSA_LOOK, NULL, false, API_PAGE_NONE},
     {"GET", {"metrics"}, API_METRICS, NULL, true, API_PAGE_NONE},
     {"GET", {"healthz"}, API_HEALTH, NULL, true, API_PAGE_NONE},
     {"GET", {""}, API_STATUS, NULL, true, API_PAGE_OVERVIEW},
@@ -211,6 +216,31 @@ static unsigned read_zone(struct reading *reading, const char *text)
         dns_name_lower(reading->out->zone, reading->out->zone);
     reading->out->has_zone = status == 200;
     return status;
+}
+
+/* "mx.example.net:25", and "udp" behind it in the path. */
+static unsigned read_service(struct reading *reading)
+{
+    struct api_service *service = &reading->out->service;
+    const char *text = reading->segments[2], *colon = strrchr(text, ':');
+    uint64_t port;
+    size_t length;
+    if (colon == NULL || !dns_scalar_number(colon + 1, strlen(colon + 1), 65535, &port) ||
+        port == 0 ||
+        dns_name_from_text(service->host, &length, text, (size_t)(colon - text), root) != BASE_OK)
+        return bad(reading, "\"%.200s\" is no service: HOST:PORT", text);
+    dns_name_lower(service->host, service->host);
+    service->port = (uint16_t)port;
+    service->udp = reading->segment_count > 3 && strcmp(reading->segments[3], "udp") == 0;
+    return 200;
+}
+
+static unsigned read_object(struct reading *reading)
+{
+    enum api_operation operation = reading->route->operation;
+    return operation == API_TLSA || operation == API_TLSA_LOOK
+               ? read_service(reading)
+               : read_zone(reading, reading->segments[2]);
 }
 
 /* --- parameters --- */
@@ -490,7 +520,7 @@ unsigned api_request_read(const struct api_input *input, struct base_arena *aren
     if (status == 200)
         status = find_route(&reading, allow);
     if (status == 200 && reading.segment_count > 2)
-        status = read_zone(&reading, reading.segments[2]);
+        status = read_object(&reading);
     if (status == 200)
         status = split_parameters(&reading);
     if (status == 200)

@@ -92,6 +92,26 @@ struct config_catalog {
     struct config_template members; /* consumed: of its members */
 };
 
+struct config_tlsa_port {
+    uint16_t port;
+    bool udp; /* DTLS, QUIC */
+};
+
+/* Services of one certificate, whose TLSA records (RFC 6698) are kept published. */
+#define CONFIG_TLSA_SERVERS 32
+struct config_tlsa {
+    uint8_t host[DNS_NAME_MAX]; /* wire, lower case */
+    const struct config_tlsa_port *ports;
+    size_t port_count;
+    const char *certificate; /* file: what the server shows */
+    const char *next;        /* file: what it will show, when it is there; NULL: none */
+    uint8_t usage, selector, matching;
+    uint32_t ttl;
+    uint32_t keep;                    /* seconds that the record of a former certificate stays */
+    const union net_address *servers; /* asked instead of those of the NS records */
+    size_t server_count;              /* 0: those of the NS records */
+};
+
 struct config_listen {
     union net_address address;
     unsigned protocols; /* enum net_listen */
@@ -146,6 +166,8 @@ struct config {
     size_t zone_count;
     const struct config_catalog *catalogs;
     size_t catalog_count;
+    const struct config_tlsa *tlsa;
+    size_t tlsa_count;
     struct config_template standard;      /* for zones made by the API */
     struct config_policy unsigned_policy; /* of catalogs that name none; not among `policies` */
 };

@@ -412,6 +412,35 @@ static void put_directories(struct base_buf *buf, const struct config *config)
     }
 }
 
+static void put_tlsa(struct base_buf *buf, const struct config *config)
+{
+    base_buf_text(buf, config->tlsa_count > 0 ? "tlsa:\n" : "tlsa: []\n");
+    for (size_t i = 0; i < config->tlsa_count; i++) {
+        const struct config_tlsa *tlsa = &config->tlsa[i];
+        base_buf_text(buf, "  - host: ");
+        put_name(buf, tlsa->host);
+        base_buf_text(buf, "\n    ports: [");
+        for (size_t p = 0; p < tlsa->port_count; p++)
+            base_buf_printf(buf, "%s%u%s", p > 0 ? ", " : "", tlsa->ports[p].port,
+                            tlsa->ports[p].udp ? "/udp" : "");
+        base_buf_text(buf, "]\n");
+        put_line(buf, "    certificate: ", tlsa->certificate);
+        put_line(buf, "    next: ", tlsa->next);
+        base_buf_printf(buf,
+                        "    usage: %u\n    selector: %u\n    matching: %u\n    ttl: ", tlsa->usage,
+                        tlsa->selector, tlsa->matching);
+        put_duration(buf, tlsa->ttl);
+        base_buf_text(buf, "\n    keep: ");
+        put_duration(buf, tlsa->keep);
+        base_buf_text(buf, "\n    servers: [");
+        for (size_t s = 0; s < tlsa->server_count; s++) {
+            base_buf_text(buf, s > 0 ? ", " : "");
+            put_address(buf, &tlsa->servers[s]);
+        }
+        base_buf_text(buf, "]\n");
+    }
+}
+
 int config_print(const struct config *config, char **text)
 {
     struct base_buf buf;
@@ -437,6 +466,7 @@ int config_print(const struct config *config, char **text)
     put_directories(&buf, config);
     put_zones(&buf, config);
     put_catalogs(&buf, config);
+    put_tlsa(&buf, config);
     base_buf_u8(&buf, '\0');
     if (buf.error != BASE_OK) {
         int error = buf.error;

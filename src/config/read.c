@@ -643,6 +643,7 @@ static const struct config_setting top_settings[] = {
     {"zone-directories", config_read_directories, "a list of directories"},
     {"zones", config_read_zones, "zones by name"},
     {"catalogs", config_read_catalogs, "catalog zones by name"},
+    {"tlsa", config_read_tlsa, "a list of services"},
 };
 const struct config_section config_section_top = CONFIG_SECTION("", top_settings);
 

@@ -48,7 +48,7 @@ extern const struct config_section config_section_top, config_section_log, confi
     config_section_tls, config_section_server, config_section_rate, config_section_limits,
     config_section_api, config_section_key, config_section_remote, config_section_match,
     config_section_policy, config_section_history, config_section_template, config_section_update,
-    config_section_directory, config_section_zone, config_section_catalog;
+    config_section_directory, config_section_zone, config_section_catalog, config_section_tlsa;
 
 /* A map whose settings are those of several sections, each with what it sets. */
 struct config_part {
@@ -124,6 +124,7 @@ bool config_read_directories(struct config_reading *reading, const struct base_y
 bool config_read_zones(struct config_reading *reading, const struct base_yaml *node, void *config);
 bool config_read_catalogs(struct config_reading *reading, const struct base_yaml *node,
                           void *config);
+bool config_read_tlsa(struct config_reading *reading, const struct base_yaml *node, void *config);
 /* A list of remotes to ask or to tell. */
 struct config_remote_list {
     const struct config_remote *const *items;

@@ -565,6 +565,9 @@ void control_backend_serve(void *context, const struct api_request *request)
         [API_RECORDS] = control_serve_records,
         [API_FILE] = control_serve_file,
         [API_CHANGE] = serve_change,
+        [API_TLSA_LIST] = control_serve_tlsa_list,
+        [API_TLSA] = control_serve_tlsa,
+        [API_TLSA_LOOK] = control_serve_tlsa_look,
         [API_METRICS] = control_serve_metrics,
         [API_HEALTH] = control_serve_health};
     struct control *control = context;

@@ -15,6 +15,11 @@ int control_zone_of_text(const char *text, size_t length,
                          const struct dns_zonefile_options *options, struct base_findings *findings,
                          struct zone **out);
 
+/* tlsa_reply.c */
+void control_serve_tlsa_list(struct control *control, const struct api_request *request);
+void control_serve_tlsa(struct control *control, const struct api_request *request);
+void control_serve_tlsa_look(struct control *control, const struct api_request *request);
+
 /* backend_status.c */
 void control_serve_status(struct control *control, const struct api_request *request);
 void control_serve_health(struct control *control, const struct api_request *request);

@@ -258,6 +258,16 @@ static bool publish_whole(struct control_job *job, struct control_worker *worker
     return write && !dry(job);
 }
 
+/* What is published is right, since it is kept in any case; but the source is another one now. */
+static bool write_source_only(struct control_job *job)
+{
+    if (job->own_edits == 0 || job->own_edits == job->edits.count || dry(job))
+        return false;
+    job->task.record = control_job_record_edits;
+    job->task.store = NULL;
+    return true;
+}
+
 bool control_change_publish(struct control_job *job, struct control_worker *worker,
                             const struct zone_view *view)
 {
@@ -276,7 +286,7 @@ bool control_change_publish(struct control_job *job, struct control_worker *work
         return false;
     }
     if (job->outcome == CONTROL_CURRENT)
-        return false;
+        return write_source_only(job);
     if (!passes_gate(job, view))
         return false;
     tell_difference(job, job->delta.before, job->delta.after);
@@ -413,6 +423,8 @@ bool control_change_run(struct control_task *task, struct control_worker *worker
         return false;
     }
     error = gather(job, &view);
+    if (error == BASE_OK)
+        error = control_kept_change(job);
     job->image_damaged |= error == BASE_EFORMAT;
     if (error == BASE_EREFUSED) {
         job->outcome = CONTROL_REFUSED;

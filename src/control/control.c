@@ -68,6 +68,7 @@ void control_zone_stamp(const struct control_zone *zone, char out[80])
 {
     uint64_t hash = mix(0xcbf29ce484222325u, &zone->fingerprint, sizeof(zone->fingerprint));
     hash = mix_policy(hash, zone->as->policy);
+    hash = control_kept_mix(zone, hash, mix);
     snprintf(out, 80, "1:%016llx", (unsigned long long)hash);
 }
 
@@ -244,16 +245,10 @@ static void add_config_zone(struct control *control, const struct config_zone *a
 /* The file of a zone that the configuration names alone. */
 void control_look_at_file(struct control_zone *zone)
 {
-    struct stat status;
-    struct source_fingerprint now = {.modified_ns = -1}; /* there is none */
+    struct source_fingerprint now;
     if (zone->source != CONFIG_FILE || zone->origin == CONTROL_OF_DIRECTORY || zone->file == NULL)
         return;
-    if (stat(zone->file, &status) == 0)
-        now = (struct source_fingerprint){
-            .device = status.st_dev,
-            .inode = status.st_ino,
-            .size = (uint64_t)status.st_size,
-            .modified_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec};
+    control_file_fingerprint(zone->file, &now);
     if (!source_fingerprint_equal(&now, &zone->fingerprint)) {
         zone->fingerprint = now;
         control_zone_source_seen(zone);
@@ -616,6 +611,7 @@ void control_first_look_done(struct control *control)
         control->options->ready(control->options->context);
     control->told_ready = true;
     control_clear_strangers(control);
+    control_tlsa_tick(control);
 }
 
 static int seal(struct control *control)
@@ -679,6 +675,8 @@ static int start(struct control *control)
     if (error == BASE_OK)
         error = control_directories_note(control);
     if (error == BASE_OK)
+        error = control_tlsa_start(control);
+    if (error == BASE_OK)
         error = seal(control);
     if (error == BASE_OK)
         error = source_fetcher_new(&fetcher, &control->fetcher);
@@ -690,8 +688,10 @@ static int start(struct control *control)
         error = load_zones(control);
     if (error == BASE_OK)
         error = control_directories_start(control);
-    if (error == BASE_OK)
+    if (error == BASE_OK) {
         control_files_watch(control);
+        control_tlsa_watch(control);
+    }
     if (error == BASE_OK)
         error = open_api(control);
     return error;
@@ -735,6 +735,7 @@ static void end(struct control *control)
     image_reader_close(control->start_reader);
     control_peers_stop(control);
     close_loop(control);
+    control_tlsa_free(control);
     image_close(control->image);
     registry_close(control->registry);
     control_table_free(control);

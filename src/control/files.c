@@ -1,4 +1,4 @@
-/* Zones of single files, of the settings and of the API: see internal.h. Their directories are
+/* Single files, of zones of the settings and of the API: see internal.h. Their directories are
  * watched, since an editor puts a new file in the place of the old one. */
 #include "control/internal.h"
 
@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SETTLE_MS   100  /* an editor's several steps of saving a file are one change */
@@ -74,26 +75,31 @@ static void on_change(uv_fs_event_t *watch, const char *name, int events, int st
     control_schedule(watch->data, SETTLE_MS);
 }
 
-void control_file_watch(struct control_zone *zone)
+void control_path_watch(struct control *control, const char *path)
 {
-    struct control *control = zone->control;
-    size_t length = zone->file != NULL ? directory_length(zone->file) : 0, count = 0;
-    if (length == 0 || zone->source != CONFIG_FILE || zone->origin == CONTROL_OF_DIRECTORY)
+    size_t length = path != NULL ? directory_length(path) : 0, count = 0;
+    if (length == 0)
         return;
     for (struct control_watch *i = control->file_watches; i != NULL; i = i->next, count++) {
-        if (strlen(i->path) == length && memcmp(i->path, zone->file, length) == 0)
+        if (strlen(i->path) == length && memcmp(i->path, path, length) == 0)
             return;
     }
     struct control_watch *watch =
         count < WATCHES_MAX ? calloc(1, sizeof(*watch) + length + 1) : NULL;
     if (watch == NULL)
         return;
-    memcpy(watch->path, zone->file, length);
+    memcpy(watch->path, path, length);
     uv_fs_event_init(&control->loop, &watch->handle);
     watch->handle.data = control;
     watch->next = control->file_watches;
     control->file_watches = watch;
     uv_fs_event_start(&watch->handle, on_change, watch->path, 0); /* or it is looked at */
+}
+
+void control_file_watch(struct control_zone *zone)
+{
+    if (zone->source == CONFIG_FILE && zone->origin != CONTROL_OF_DIRECTORY)
+        control_path_watch(zone->control, zone->file);
 }
 
 void control_files_watch(struct control *control)
@@ -109,6 +115,18 @@ void control_files_free(struct control *control)
         control->file_watches = watch->next;
         free(watch);
     }
+}
+
+void control_file_fingerprint(const char *path, struct source_fingerprint *out)
+{
+    struct stat status;
+    *out = (struct source_fingerprint){.modified_ns = -1}; /* there is none */
+    if (stat(path, &status) == 0)
+        *out = (struct source_fingerprint){
+            .device = status.st_dev,
+            .inode = status.st_ino,
+            .size = (uint64_t)status.st_size,
+            .modified_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec};
 }
 
 bool control_file_out_of_reach(const char *path)

@@ -20,6 +20,7 @@
  *   primary.c    zones of primaries: refresh, retry, expire; telling secondaries
  *   doubt.c      is the image damaged?
  *   catalog.c    catalog zones, consumed and produced
+ *   tlsa*.c      TLSA records that are kept published (tlsa.h)
  *   link.c       UPDATE and NOTIFY from the serve process
  *   peers.c      channels to the other processes
  *   backend.c    the API's operations (and backend_*.c)
@@ -151,6 +152,7 @@ enum control_problem {
     CONTROL_PROBLEM_EXPORT,  /* writing its signed file */
     CONTROL_PROBLEM_MEMBERS, /* reading it as a catalog */
     CONTROL_PROBLEM_OUTSIDE, /* asking the own server for it */
+    CONTROL_PROBLEM_TLSA,    /* keeping TLSA records in it */
     CONTROL_PROBLEM_PARTS
 };
 
@@ -290,8 +292,10 @@ struct control_job {
     const struct config_policy *policy;
     struct config_policy own_policy; /* the clock is in doubt */
     uint64_t template;
-    base_time expires;               /* of a zone of primaries */
-    char *file;                      /* owned; NULL: none, or gone */
+    base_time expires;         /* of a zone of primaries */
+    char *file;                /* owned; NULL: none, or gone */
+    struct control_kept *kept; /* TLSA records that join the source's; owned */
+    size_t kept_count;
     struct zone *made;               /* content that we made (a produced catalog); owned */
     struct control_fetched *fetched; /* owned */
     struct control_change *changes;  /* owned */
@@ -316,7 +320,8 @@ struct control_job {
     bool has_delta;
     struct source_edits edits;
     bool has_edits;
-    bool replace; /* EDITS: `content` goes into the registry */
+    size_t own_edits; /* of whoever asked: the first of `edits` */
+    bool replace;     /* EDITS: `content` goes into the registry */
     struct zone *content;
     struct control_refresh *resign; /* while it signs names again by schedule */
     bool step;                      /* took as many names as a job may: more are due soon */
@@ -347,6 +352,7 @@ void control_job_describe(struct control_job *job, const struct zone *version);
 bool control_whole_run(struct control_task *task, struct control_worker *worker);
 /* What the writer does for a job. */
 int control_job_record(struct control_task *task);
+int control_job_record_edits(struct control_task *task); /* of the source alone */
 int control_job_store(struct control_task *task);
 bool control_change_run(struct control_task *task, struct control_worker *worker);
 /* What a change begins with: the published version, and what is known of it into the job. */
@@ -383,6 +389,18 @@ int control_load_published(struct control_job *job, struct control_worker *worke
 /* A zone with edits applied; DNSSEC records of the base are kept. */
 int control_apply(struct zone *base, const struct source_edits *edits, unsigned threads,
                   struct base_findings *findings, struct zone **out);
+
+/* tlsa_join.c: TLSA records that are kept in the job's zone */
+struct control_kept;
+void control_kept_take(struct control_job *job); /* along with the job */
+/* Content with the records in it; to be released. Errors of control_apply. */
+int control_kept_join(struct control_job *job, struct zone *content, struct zone **out);
+/* A change takes none of them away: behind its edits come those that put them back. */
+int control_kept_change(struct control_job *job);
+void control_kept_told(struct control_job *job); /* in the loop: what was found */
+/* They are part of what a version is made from. */
+uint64_t control_kept_mix(const struct control_zone *zone, uint64_t hash,
+                          uint64_t (*mix)(uint64_t hash, const void *data, size_t length));
 
 /* Takes a zone out of the image, and out of the registry too when it is to be forgotten. */
 int control_remove_start(struct control *control, const uint8_t *name, bool forget);
@@ -482,6 +500,7 @@ struct control {
     uint64_t published_total, refused_total, gate_refused_total, signatures_total, updates_total,
         updates_refused_total, notifies_total, fetches_total, fetches_failed_total, removed_total;
     uint64_t outside_total, outside_failed_total, outside_skipped_total;
+    struct control_tlsa *tlsa;       /* NULL: not started */
     struct control_outside *outside; /* NULL: nobody answers for us */
     base_time started;
     struct control_removal *removals; /* under way */
@@ -523,6 +542,13 @@ void control_outside_stop(struct control *control); /* before the pool ends */
 void control_outside_ask(struct control_zone *zone);
 /* Asks again for zones against which something was found. Every ten seconds. */
 void control_outside_again(struct control *control);
+
+/* tlsa.c */
+int control_tlsa_start(struct control *control); /* before the process seals itself */
+void control_tlsa_watch(struct control *control);
+void control_tlsa_tick(struct control *control); /* looks at files and zones: every ten seconds */
+void control_tlsa_version(struct control_zone *zone); /* a version was published */
+void control_tlsa_free(struct control *control);      /* after the loop was closed */
 
 /* clock.c */
 /* `newest` was published before, by whatever clock; 0: nothing. */
@@ -606,6 +632,9 @@ void control_take_keys(struct control *control, int fd);
 int control_places_of_api(struct control *control, struct control_places *out);
 void control_places_free(struct control_places *places);
 void control_file_watch(struct control_zone *zone);
+void control_path_watch(struct control *control, const char *path); /* NULL: nothing */
+/* What the file of this name is now. */
+void control_file_fingerprint(const char *path, struct source_fingerprint *out);
 void control_files_watch(struct control *control);
 void control_files_free(struct control *control); /* after the loop was closed */
 /* The sandbox, or the permissions, do not let us read it. */

@@ -75,6 +75,7 @@ static enum control_problem part_of(const json_t *finding)
     return strncmp(code, "fetch.", 6) == 0        ? CONTROL_PROBLEM_FETCH
            : strncmp(code, "catalog.", 8) == 0    ? CONTROL_PROBLEM_MEMBERS
            : strncmp(code, "outside.", 8) == 0    ? CONTROL_PROBLEM_OUTSIDE
+           : strncmp(code, "tlsa.", 5) == 0       ? CONTROL_PROBLEM_TLSA
            : strcmp(code, "file.unwritable") == 0 ? CONTROL_PROBLEM_EXPORT
                                                   : CONTROL_PROBLEM_VERSION;
 }
@@ -89,7 +90,10 @@ void control_zone_known_problem(struct control_zone *zone, const char *text)
     }
     json_array_foreach(list, index, finding)
     {
-        json_t **part = &zone->problem_parts[part_of(finding)];
+        enum control_problem by = part_of(finding);
+        json_t **part = &zone->problem_parts[by];
+        if (by == CONTROL_PROBLEM_TLSA)
+            continue; /* is found anew, if it is so still */
         if (*part == NULL)
             *part = json_array();
         json_array_append(*part, finding);

@@ -149,6 +149,7 @@ static void on_timer(uv_timer_t *timer)
         for (size_t i = 0; i < control->config->directory_count; i++)
             control_directory_look(control, i);
         control_look_at_files(control);
+        control_tlsa_tick(control);
         for (size_t i = 0; i < control->table.count; i++) {
             struct control_zone *zone = control->table.zones[i];
             if (zone->source == CONFIG_PRIMARY)
@@ -602,6 +603,7 @@ static void spread(struct control_zone *zone, struct control_job *job)
         control_notify_secondaries(zone, job);
         control_catalog_published(zone);
         control_outside_ask(zone);
+        control_tlsa_version(zone);
         if (!follows_soon(zone, job))
             control_export(zone, job->result);
     } else if (zone->exporting && job->outcome == CONTROL_CURRENT) {
@@ -629,6 +631,7 @@ static void job_done(struct control_task *task)
     if (!dry && !apart) {
         log_outcome(control, job);
         take_outcome(zone, job);
+        control_kept_told(job);
         if (zone->source == CONFIG_PRIMARY)
             control_primary_done(zone, job);
     }

@@ -38,6 +38,7 @@ struct control_job *control_job_new(struct control_zone *zone)
     job->source_serial = job->source_serial_before = zone->source_serial;
     memcpy(job->name, zone->name, dns_name_length(zone->name));
     control_zone_stamp(zone, job->stamp);
+    control_kept_take(job);
     base_findings_init(&job->findings, 20);
     return job;
 }
@@ -61,6 +62,7 @@ void control_job_free(struct control_job *job)
     if (job->has_edits)
         source_edits_free(&job->edits);
     base_findings_free(&job->findings);
+    free(job->kept);
     free(job->file);
     free(job);
 }
@@ -349,7 +351,11 @@ static int make_version(struct control_job *job, struct control_worker *worker,
         return BASE_OK;
     }
     struct sign_result result;
-    int error = sign(job, worker, content, &result);
+    struct zone *joined = NULL;
+    int error = control_kept_join(job, content, &joined);
+    if (error == BASE_OK)
+        error = sign(job, worker, joined, &result);
+    zone_release(joined);
     if (error != BASE_OK)
         return error;
     job->is_signed = true;

@@ -22,7 +22,8 @@ static int note_edits(struct control_job *job)
     struct registry_edit *edits = calloc(job->edits.count + 1, sizeof(*edits));
     if (edits == NULL)
         return BASE_ENOMEM;
-    for (size_t i = 0; i < job->edits.count; i++) {
+    size_t count = job->own_edits > 0 ? job->own_edits : job->edits.count;
+    for (size_t i = 0; i < count; i++) {
         const struct source_edit *from = &job->edits.items[i];
         edits[i] = (struct registry_edit){.owner = from->owner,
                                           .rdata = from->rdata,
@@ -31,7 +32,7 @@ static int note_edits(struct control_job *job)
                                           .length = from->length,
                                           .add = from->add};
     }
-    int error = registry_edit(registry, job->name, edits, job->edits.count, &job->edition);
+    int error = registry_edit(registry, job->name, edits, count, &job->edition);
     free(edits);
     return error;
 }
@@ -40,6 +41,11 @@ const char *control_source_name(enum config_source source)
 {
     static const char *const names[] = {"file", "primary", "edits"};
     return names[source];
+}
+
+int control_job_record_edits(struct control_task *task)
+{
+    return note_edits((struct control_job *)task);
 }
 
 int control_job_record(struct control_task *task)

@@ -160,14 +160,29 @@ static char *parent(const char *path)
     return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
+/* The directories of a certificate's file, and of where a link leads (as ACME clients make them).
+ */
+static void open_certificate(const char *path, struct process_path *paths, size_t *count,
+                             char **parents, size_t *parent_count)
+{
+    char *leads_to = path != NULL ? realpath(path, NULL) : NULL;
+    const char *both[] = {path, leads_to};
+    for (size_t i = 0; i < 2; i++) {
+        if (both[i] == NULL || (parents[*parent_count] = parent(both[i])) == NULL)
+            continue;
+        paths[(*count)++] = (struct process_path){parents[(*parent_count)++], PROCESS_READ};
+    }
+    free(leads_to);
+}
+
 /* All that control reads and writes: its data, the sources, and who may sign their certificates.
  * Directories, since files are replaced by new ones. */
 static int seal_control(void *context, const struct control_places *also)
 {
     struct control_role *role = context;
     const struct config *config = role->config;
-    size_t most =
-        config->directory_count + config->zone_count + config->remote_count + also->count + 4;
+    size_t most = config->directory_count + config->zone_count + config->remote_count +
+                  4 * config->tlsa_count + also->count + 4;
     struct process_path *paths = calloc(most, sizeof(*paths));
     char **parents = calloc(most, sizeof(*parents));
     if (paths == NULL || parents == NULL) {
@@ -192,6 +207,10 @@ static int seal_control(void *context, const struct control_places *also)
             continue;
         parents[parent_count] = parent(config->remotes[i].tls_ca);
         paths[count++] = (struct process_path){parents[parent_count++], PROCESS_READ};
+    }
+    for (size_t i = 0; i < config->tlsa_count; i++) {
+        open_certificate(config->tlsa[i].certificate, paths, &count, parents, &parent_count);
+        open_certificate(config->tlsa[i].next, paths, &count, parents, &parent_count);
     }
     for (size_t i = 0; i < also->count; i++)
         paths[count++] = (struct process_path){also->paths[i], PROCESS_READ};

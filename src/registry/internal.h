@@ -30,6 +30,12 @@ enum registry_statement {
     STATEMENT_LOG_ADD,
     STATEMENT_LOG_TRIM,
     STATEMENT_LOG_READ,
+    STATEMENT_TLSA_LIST,
+    STATEMENT_TLSA_PUT,
+    STATEMENT_TLSA_FORGET,
+    STATEMENT_TLSA_RECORDS,
+    STATEMENT_TLSA_RECORD_ADD,
+    STATEMENT_TLSA_RECORD_CLEAR,
     STATEMENT_COUNT
 };
 
@@ -48,7 +54,7 @@ int registry_error(sqlite3 *database, int code);
 
 /* The database's schema: from version `from` (0: an empty file) to the newest; in one transaction.
  */
-#define REGISTRY_VERSION     1
+#define REGISTRY_VERSION     2
 #define REGISTRY_APPLICATION 0x4b6e7472 /* "Kntr" in the file's head */
 int registry_migrate(sqlite3 *database, int from);
 /* Opens a connection with our settings. On failure *out is what is left, for the error's text; to

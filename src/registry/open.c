@@ -58,6 +58,29 @@ static const char *const migrations[REGISTRY_VERSION] = {
     "code TEXT NOT NULL,"
     "text TEXT NOT NULL,"
     "PRIMARY KEY (zone, number)) WITHOUT ROWID;",
+    /* TLSA records that are kept, by the key of their owner, and what was seen of them. */
+    "CREATE TABLE tlsa ("
+    "key BLOB PRIMARY KEY,"
+    "owner BLOB NOT NULL,"
+    "zone BLOB NOT NULL,"
+    "unsafe INTEGER NOT NULL,"
+    "changed_at INTEGER NOT NULL,"
+    "current_since INTEGER NOT NULL,"
+    "current_ttl INTEGER NOT NULL,"
+    "current_old INTEGER NOT NULL,"
+    "current_servers INTEGER NOT NULL,"
+    "next_since INTEGER NOT NULL,"
+    "next_ttl INTEGER NOT NULL,"
+    "next_old INTEGER NOT NULL,"
+    "next_servers INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE tlsa_record ("
+    "key BLOB NOT NULL,"
+    "number INTEGER NOT NULL,"
+    "rdata BLOB NOT NULL,"
+    "role INTEGER NOT NULL,"
+    "settled INTEGER NOT NULL,"
+    "since INTEGER NOT NULL,"
+    "PRIMARY KEY (key, number)) WITHOUT ROWID;",
 };
 
 int registry_number(sqlite3 *database, const char *sql, int64_t *value)

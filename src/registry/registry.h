@@ -112,6 +112,40 @@ int registry_replace(struct registry *registry, struct zone *content, uint64_t *
 int registry_load(struct registry *registry, const uint8_t *zone, unsigned threads,
                   struct base_findings *findings, struct zone **out, uint64_t *edition);
 
+/* TLSA records that are kept for a service, and what was seen of them at the name servers. */
+#define REGISTRY_TLSA_RECORDS 16
+#define REGISTRY_TLSA_RDATA   67 /* usage, selector, matching type, and at most 64 octets */
+enum registry_tlsa_role { REGISTRY_TLSA_CURRENT, REGISTRY_TLSA_NEXT, REGISTRY_TLSA_OLD };
+struct registry_tlsa_record {
+    uint8_t role;    /* enum registry_tlsa_role */
+    bool settled;    /* was in every cache */
+    base_time since; /* in this role */
+    uint8_t length;
+    uint8_t rdata[REGISTRY_TLSA_RDATA];
+};
+struct registry_tlsa_wait { /* of dane/life.h */
+    base_time since;        /* every server has had the record since then; 0: not */
+    uint32_t ttl;
+    bool old_seen;
+    uint64_t servers;
+};
+struct registry_tlsa {
+    uint8_t owner[DNS_NAME_MAX]; /* wire, lower case */
+    uint8_t zone[DNS_NAME_MAX];  /* that has them */
+    bool unsafe;                 /* the certificate was changed too early */
+    base_time changed_at;        /* when the certificate changed last; 0: never */
+    struct registry_tlsa_wait current, next;
+    struct registry_tlsa_record records[REGISTRY_TLSA_RECORDS];
+    size_t count;
+};
+/* Visits all; as registry_zones. */
+int registry_tlsa_list(struct registry *registry,
+                       int (*visit)(void *context, const struct registry_tlsa *tlsa),
+                       void *context);
+/* In the place of what was known of the owner. */
+int registry_tlsa_put(struct registry *registry, const struct registry_tlsa *tlsa);
+int registry_tlsa_forget(struct registry *registry, const uint8_t *owner);
+
 /* The log of what happened to zones: bounded to the newest `REGISTRY_LOG_MAX` of each. */
 #define REGISTRY_LOG_MAX 1000
 struct registry_event {

@@ -49,6 +49,18 @@ static const char *const texts[STATEMENT_COUNT] = {
         "(SELECT coalesce(max(number), 0) + 1 FROM event WHERE zone = ?1), ?2, ?3, ?4, ?5) "
         "RETURNING number",
     [STATEMENT_LOG_TRIM] = "DELETE FROM event WHERE zone = ?1 AND number <= ?2",
+#define TLSA_COLUMNS                                                                               \
+    "owner, zone, unsafe, changed_at, current_since, current_ttl, current_old, current_servers, "  \
+    "next_since, next_ttl, next_old, next_servers"
+    [STATEMENT_TLSA_LIST] = "SELECT " TLSA_COLUMNS " FROM tlsa ORDER BY key",
+    [STATEMENT_TLSA_PUT] = "INSERT OR REPLACE INTO tlsa (key, " TLSA_COLUMNS ") VALUES (?1, ?2, "
+                           "?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    [STATEMENT_TLSA_FORGET] = "DELETE FROM tlsa WHERE key = ?1",
+    [STATEMENT_TLSA_RECORDS] =
+        "SELECT rdata, role, settled, since FROM tlsa_record WHERE key = ?1 ORDER BY number",
+    [STATEMENT_TLSA_RECORD_ADD] = "INSERT INTO tlsa_record (key, number, rdata, role, settled, "
+                                  "since) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [STATEMENT_TLSA_RECORD_CLEAR] = "DELETE FROM tlsa_record WHERE key = ?1",
     [STATEMENT_LOG_READ] = "SELECT at, severity, code, text FROM event WHERE zone = ?1 "
                            "ORDER BY number DESC LIMIT ?2",
 };

@@ -109,8 +109,11 @@ def described(operation, reply):
         jsonschema.validate(reply.json, plain(response["content"][reply.type]["schema"]))
 
 
-def target(path, zone=None, **parameters):
+def target(path, zone=None, service="mx.example.com:25", **parameters):
     """The zone stands in the path where that has a place for it, and is a parameter otherwise."""
+    if path.endswith(("/udp", "/udp/look")) and service == "mx.example.com:25":
+        service = "mx.example.com:443"
+    path = path.replace("{service}", urllib.parse.quote(service, safe=":"))
     if zone is not None and "{zone}" not in path:
         parameters["zone"] = zone
     query = urllib.parse.urlencode(parameters)

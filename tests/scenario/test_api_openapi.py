@@ -47,6 +47,13 @@ GOOD = {
     "reload": [({}, None, 202)],
     "delete": [({"zone": "made.test"}, None, 200), ({"zone": "made.test"}, None, 404),
                ({"zone": "example.com"}, None, 409)],
+    "tlsa_list": [({}, None, 200)],
+    "tlsa": [({"service": "mx.example.com:25"}, None, 200), ({"service": "MX.example.com.:25"}, None, 200),
+             ({"service": "mx.example.com:26"}, None, 404), ({"service": "mx.example.com"}, None, 400),
+             ({"service": "mx.example.com:0"}, None, 400), ({"service": "a..b:25"}, None, 400)],
+    "tlsa_udp": [({"service": "mx.example.com:443"}, None, 200), ({"service": "mx.example.com:444"}, None, 404)],
+    "tlsa_look": [({"service": "mx.example.com:25"}, None, 200), ({"service": "none:25"}, None, 404)],
+    "tlsa_look_udp": [({"service": "mx.example.com:443"}, None, 200)],
     "metrics": [({}, None, 200)],
     "health": [({}, None, 200)],
     "page_overview": [({}, None, 200), ({"limit": 2, "state": "ok", "after": "a.test"}, None, 200),
@@ -81,7 +88,9 @@ def real(path):
                   "primary.test": {"primaries": "one"},
                   "broken.test": str(place / "broken"),
                   "new.test": {"edits": True},
-                  "0/25.2.0.192.in-addr.arpa": {"edits": True, "file": str(place / "begin")}}}
+                  "0/25.2.0.192.in-addr.arpa": {"edits": True, "file": str(place / "begin")}},
+        "tlsa": [{"host": "mx.example.com", "ports": [25, "443/udp"], "certificate": str(place / "none.pem"),
+                  "servers": f"127.0.0.1@{kenterd.port}"}]}
     kenterd.start()
     peers_support.wait(lambda: kenterd.serial("example.com"), "example.com is published")
     return kenterd

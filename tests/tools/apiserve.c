@@ -550,6 +550,39 @@ static void serve_zone(struct server *server, struct fake *zone, const struct ap
     }
 }
 
+static json_t *service_object(const struct api_service *service)
+{
+    json_t *record =
+        json_string("3 1 1 0b9fa5a59eed715c26c1020c711b4f6ec42d58b0015e14337a39dad301c5afc3");
+    json_t *file = json_pack("{s:s, s:O, s:o, s:n}", "file", "/etc/mail/cert.pem", "record", record,
+                             "not_after", api_time(NOW + 86400), "error");
+    json_t *kenterd = json_pack("{s:s, s:b, s:[o], s:i}", "name", "kenterd", "answered", 1,
+                                "records", record, "ttl", 3600);
+    return json_pack(
+        "{s:o, s:i, s:s, s:s, s:o, s:s, s:s, s:b, s:n, s:o, s:o, s:n, s:[], s:[o], s:[]}", "host",
+        api_name(service->host), "port", service->port, "protocol", service->udp ? "udp" : "tcp",
+        "zone", "example.com.", "owner", api_name(service->host), "step", "done", "reason",
+        "all is well", "switch_safe", 0, "safe_at", "next_look", api_time(NOW + 3600), "current",
+        file, "next", "old", "servers", kenterd, "findings");
+}
+
+/* mx.example.com, port 25 and 443/udp. */
+static void reply_tlsa(const struct api_request *request)
+{
+    static const uint8_t host[] = "\2mx\7example\3com";
+    struct api_service service = request->service;
+    if (request->operation == API_TLSA_LIST) {
+        memcpy(service.host, host, sizeof(host));
+        service.port = 25;
+        api_reply_json(request->reply, 200,
+                       json_pack("{s:[o]}", "services", service_object(&service)));
+    } else if (!dns_name_equal(service.host, host) || service.port != (service.udp ? 443 : 25)) {
+        api_reply_error(request->reply, 404, API_SERVICE_UNKNOWN, "there is no such service");
+    } else {
+        api_reply_json(request->reply, 200, service_object(&service));
+    }
+}
+
 static void serve_now(struct server *server, const struct api_request *request)
 {
     struct fake *zone = request->has_zone ? find(server, request->zone) : NULL;
@@ -561,6 +594,9 @@ static void serve_now(struct server *server, const struct api_request *request)
                         dns_name_text(name, request->zone));
     } else if (zone != NULL) {
         serve_zone(server, zone, request);
+    } else if (request->operation == API_TLSA_LIST || request->operation == API_TLSA ||
+               request->operation == API_TLSA_LOOK) {
+        reply_tlsa(request);
     } else if (request->operation == API_ZONES) {
         reply_zones(server, request);
     } else if (request->operation == API_STATUS) {

@@ -82,6 +82,11 @@ static void test_paths(void **state)
         {"GET", "/v1/zones/a/file", API_FILE},
         {"POST", "/v1/reload", API_RELOAD},
         {"POST", "/v1/zones/a/reload", API_RELOAD},
+        {"GET", "/v1/tlsa", API_TLSA_LIST},
+        {"GET", "/v1/tlsa/mx.a:25", API_TLSA},
+        {"GET", "/v1/tlsa/mx.a:25/udp", API_TLSA},
+        {"POST", "/v1/tlsa/mx.a:25/look", API_TLSA_LOOK},
+        {"POST", "/v1/tlsa/mx.a:25/udp/look", API_TLSA_LOOK},
         {"GET", "/metrics", API_METRICS},
         {"GET", "/healthz", API_HEALTH},
         {"GET", "/v1/zones/why/why", API_WHY},
@@ -102,9 +107,21 @@ static void test_paths(void **state)
                                          "/v1/zones//why",
                                          "/v1/zones/a/b",
                                          "/v1/zones/a/why/b",
+                                         "/v1/tlsa/a:25/tcp",
+                                         "/v1/tlsa/a:25/udp/look/b",
                                          "/v1/zones/a%2fwhy/x"};
     for (size_t i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
         expect(404, "GET", absent[i], NULL);
+    static const char *const wrong[] = {
+        "/v1/tlsa/mx.a",       "/v1/tlsa/mx.a:",       "/v1/tlsa/:25",     "/v1/tlsa/mx.a:0",
+        "/v1/tlsa/mx.a:65536", "/v1/tlsa/a..b:25/udp", "/v1/tlsa/mx.a:25x"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        expect(400, "GET", wrong[i], NULL);
+    struct result udp = ask("GET", "/v1/tlsa/Mx.a.:443/udp", NULL);
+    assert_name(udp.request.service.host, "mx.a.");
+    assert_int_equal(udp.request.service.port, 443);
+    assert_true(udp.request.service.udp);
+    done(&udp);
     struct result result = ask("PUT", "/v1/zones", NULL);
     assert_int_equal(result.status, 405);
     assert_string_equal(result.allow, "GET, HEAD, POST");

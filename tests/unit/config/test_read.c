@@ -48,6 +48,8 @@ static char *printed(const struct config *config)
     return text;
 }
 
+#define TLSA "tlsa: [{host: a, ports: 25, certificate: c, "
+
 static const char whole[] =
     "data: data/\n"
     "user: kenter\n"
@@ -92,7 +94,11 @@ static const char whole[] =
     "  a.example: {primaries: hidden, policy: raw}\n"
     "catalogs:\n"
     "  out.example: {produce: true, notify: ns2}\n"
-    "  in.example: {primaries: [hidden], policy: raw, members: {policy: raw, transfer: any}}\n";
+    "  in.example: {primaries: [hidden], policy: raw, members: {policy: raw, transfer: any}}\n"
+    "tlsa:\n"
+    "  - {host: Mx.example, ports: [25, 465/tcp, 443/udp], certificate: mx.pem}\n"
+    "  - {host: b.example, ports: 5269, certificate: /srv/b.pem, next: next.pem, usage: 2,\n"
+    "     selector: 0, matching: 2, ttl: 5m, keep: 2d, servers: [192.0.2.1, 192.0.2.2@5300]}\n";
 
 static void assert_server(const struct config *config)
 {
@@ -119,6 +125,30 @@ static void assert_server(const struct config *config)
     assert_int_equal(config->socket_mode, 0600);
     assert_int_equal(net_address_port(config->metrics), 9000);
     assert_string_equal(config->export_directory, "/srv/signed");
+}
+
+static void assert_tlsa(const struct config *config)
+{
+    assert_int_equal(config->tlsa_count, 2);
+    const struct config_tlsa *first = &config->tlsa[0], *second = &config->tlsa[1];
+    assert_memory_equal(first->host, "\2mx\7example", 12);
+    assert_int_equal(first->port_count, 3);
+    assert_int_equal(first->ports[1].port, 465);
+    assert_false(first->ports[1].udp);
+    assert_int_equal(first->ports[2].port, 443);
+    assert_true(first->ports[2].udp);
+    assert_string_equal(first->certificate, "/etc/kenter/mx.pem");
+    assert_null(first->next);
+    assert_int_equal(first->usage * 100 + first->selector * 10 + first->matching, 311);
+    assert_int_equal(first->ttl, 3600);
+    assert_int_equal(first->keep, 7 * 86400);
+    assert_int_equal(first->server_count, 0);
+    assert_string_equal(second->next, "/etc/kenter/next.pem");
+    assert_int_equal(second->usage * 100 + second->selector * 10 + second->matching, 202);
+    assert_int_equal(second->ttl, 300);
+    assert_int_equal(second->keep, 2 * 86400);
+    assert_int_equal(net_address_port(&second->servers[0]), 53);
+    assert_int_equal(net_address_port(&second->servers[1]), 5300);
 }
 
 static void assert_named(const struct config *config)
@@ -208,6 +238,7 @@ static void test_whole(void **state)
     struct config *config = good(text);
     assert_server(config);
     assert_named(config);
+    assert_tlsa(config);
     assert_zones(config);
     /* What is printed reads as the same settings, once the secrets are put in. */
     char *first = printed(config);
@@ -355,6 +386,32 @@ static const struct refusal refusals[] = {
      "at its primaries", CONFIG_CONFLICT},
     {"catalogs: {c: {}}\n", 1, 12, "produce: true", CONFIG_INVALID},
     {"catalogs: {c: {produce: true, members: {}}}\n", 1, 12, "no primaries", CONFIG_CONFLICT},
+    {TLSA "usage: 1}]\n", 1, 52, "public authorities", CONFIG_CONFLICT},
+    {TLSA "usage: 4}]\n", 1, 52, "is not 3", CONFIG_INVALID},
+    {TLSA "selector: 2}]\n", 1, 55, "1 (the key)", CONFIG_INVALID},
+    {TLSA "matching: 0}]\n", 1, 55, "do not get whole", CONFIG_CONFLICT},
+    {TLSA "ttl: 2w}]\n", 1, 50, "1s to 1w", CONFIG_INVALID},
+    {TLSA "keep: 1y}]\n", 1, 51, "a duration", CONFIG_INVALID},
+    {TLSA "next: c}]\n", 1, 51, "shown now", CONFIG_CONFLICT},
+    {TLSA "nxet: c}]\n", 1, 45, "did you mean \"next\"", CONFIG_INVALID},
+    {TLSA "servers: x}]\n", 1, 54, "addresses", CONFIG_INVALID},
+    {"tlsa: {host: a.example}\n", 1, 7, "a list of services", CONFIG_INVALID},
+    {"tlsa: [{host: a..b, ports: 25, certificate: c}]\n", 1, 15, "domain name", CONFIG_INVALID},
+    {"tlsa: [{host: ., ports: 25, certificate: c}]\n", 1, 15, "domain name", CONFIG_INVALID},
+    {"tlsa: [{host: a, ports: [], certificate: c}]\n", 1, 25, "a list of ports", CONFIG_INVALID},
+    {"tlsa: [{host: a, ports: [25, 0], certificate: c}]\n", 1, 25, "list of ports", CONFIG_INVALID},
+    {"tlsa: [{host: a, ports: 25/sctp, certificate: c}]\n", 1, 25, "list of ports", CONFIG_INVALID},
+    {"tlsa: [{ports: 25, certificate: c}]\n", 1, 8, "the host is missing", CONFIG_INVALID},
+    {"tlsa: [{host: a, certificate: c}]\n", 1, 8, "the ports are missing", CONFIG_INVALID},
+    {"tlsa: [{host: a, ports: 25}]\n", 1, 8, "the certificate is missing", CONFIG_INVALID},
+    {"tlsa: [{host: a, ports: [25, 25/tcp], certificate: c}]\n", 1, 8, "here twice",
+     CONFIG_CONFLICT},
+    {"tlsa: [{host: a, ports: [25, 26], certificate: c},\n {host: A., ports: 26, certificate: "
+     "d}]\n",
+     2, 2, "port 26 of a. is here twice", CONFIG_CONFLICT},
+    {"policies: {raw: {sign: false}}\nzones: {a.example: {file: z, policy: raw}}\n"
+     "tlsa: [{host: mx.a.example, ports: 25, certificate: c}]\n",
+     3, 15, "is not signed here (policy raw)", CONFIG_CONFLICT},
     {"zones: {c: a}\ncatalogs: {c: {produce: true}}\n", 2, 12, "among the zones", CONFIG_CONFLICT},
 };
 
