@@ -50,18 +50,6 @@ static bool has_signatures(const struct dns_message *message)
     return false;
 }
 
-static const struct dns_record *find_soa(const struct dns_message *message, const uint8_t *zone)
-{
-    size_t count;
-    const struct dns_record *records = dns_message_section(message, DNS_SECTION_ANSWER, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (records[i].type == DNS_TYPE_SOA && records[i].length >= 20 &&
-            dns_name_equal(records[i].name, zone))
-            return &records[i];
-    }
-    return NULL;
-}
-
 static const char *rcode_text(char out[16], unsigned rcode)
 {
     static const char *const names[] = {"NOERROR",  "FORMERR", "SERVFAIL",
@@ -80,7 +68,8 @@ static bool judge_soa(struct comparison *comparison, struct cli_server *server,
              rcode_text(rcode, message->rcode));
         return false;
     }
-    const struct dns_record *soa = find_soa(message, comparison->zone->name);
+    const struct dns_record *soa =
+        cli_servers_record(message, DNS_SECTION_ANSWER, comparison->zone->name, DNS_TYPE_SOA, NULL);
     if ((message->flags & DNS_FLAG_AA) == 0 || soa == NULL) {
         note(comparison, server, SERVERS_LAME, DNS_TYPE_SOA, "%s",
              soa == NULL ? "does not know the SOA of the zone" : "answers without authority");
@@ -186,16 +175,17 @@ static void compare_data(struct comparison *comparison, struct cli_server *serve
     const struct cli_servers_question *question = &comparison->zone->questions[index];
     const struct validate_result *ours = comparison->result, *best = comparison->newest[index];
     char name[DNS_NAME_TEXT], type[DNS_TYPE_TEXT];
+    bool names = question->purpose == CLI_SERVERS_NAMES;
     /* An alias ends the answer of one server; only the last hop has the data. */
-    if (ours->hop_count == 0 ||
-        !dns_name_equal(question->name, ours->hops[ours->hop_count - 1].name))
+    if (!names && (ours->hop_count == 0 ||
+                   !dns_name_equal(question->name, ours->hops[ours->hop_count - 1].name)))
         return;
     const struct validate_records *set = answer_set(theirs, question->type);
     const struct validate_records *expected =
         answer_set(best != NULL ? best : ours, question->type);
     if (best == NULL)
         comparison->newest[index] = validate_result_ref(theirs);
-    if (same_or_none(set, expected))
+    if ((names && best == NULL) || same_or_none(set, expected))
         return;
     note(comparison, server, SERVERS_ANSWER, question->type, "has %s for %s %s, unlike %s",
          set == NULL ? "nothing" : "other data", dns_name_text(name, question->name),
@@ -238,6 +228,8 @@ static void compare_answer(struct comparison *comparison, struct cli_server *ser
     char name[DNS_NAME_TEXT], type[DNS_TYPE_TEXT];
     const struct validate_options *options = &comparison->ask->validate;
     const struct validate_result *theirs;
+    if (question->purpose == CLI_SERVERS_REFERRAL)
+        return; /* compared by itself, when all zones are known */
     if (reply->kind != VALIDATE_REPLY_PACKET) {
         note(comparison, server, SERVERS_SILENT, question->type, "does not answer for %s %s",
              dns_name_text(name, question->name), dns_type_text(type, question->type));
@@ -253,7 +245,7 @@ static void compare_answer(struct comparison *comparison, struct cli_server *ser
         return;
     }
     bool good = theirs->status == VALIDATE_SECURE || theirs->status == VALIDATE_INSECURE;
-    if (good && question->purpose == CLI_SERVERS_DATA)
+    if (good && (question->purpose == CLI_SERVERS_DATA || question->purpose == CLI_SERVERS_NAMES))
         compare_data(comparison, server, index, theirs);
     else if (good && question->purpose != CLI_SERVERS_SERIAL)
         compare_chain(comparison, server, question, theirs);
@@ -266,7 +258,7 @@ static void compare_answer(struct comparison *comparison, struct cli_server *ser
 
 /* --- zones --- */
 
-static struct cli_server *newest(const struct cli_servers_zone *zone)
+struct cli_server *cli_servers_newest(const struct cli_servers_zone *zone)
 {
     struct cli_server *best = NULL;
     for (size_t i = 0; i < zone->server_count; i++) {
@@ -280,7 +272,7 @@ static struct cli_server *newest(const struct cli_servers_zone *zone)
 
 static void compare_serials(struct comparison *comparison)
 {
-    const struct cli_server *best = newest(comparison->zone);
+    const struct cli_server *best = cli_servers_newest(comparison->zone);
     for (size_t i = 0; best != NULL && i < comparison->zone->server_count; i++) {
         struct cli_server *server = &comparison->zone->servers[i];
         if (server->has_serial && server->serial != best->serial)
@@ -319,7 +311,7 @@ static void compare_zone(struct comparison *comparison, bool without_ipv6)
         struct cli_server *server = &zone->servers[i];
         server->usable = (!server->v6 || !without_ipv6) && check_server(comparison, server);
     }
-    struct cli_server *best = newest(zone);
+    struct cli_server *best = cli_servers_newest(zone);
     if (best != NULL && best->usable) {
         comparison->newest_name = best->name;
         compare_server(comparison, best);
@@ -396,6 +388,9 @@ int cli_servers_compare(struct cli_ask *ask, const struct validate_result *resul
     for (size_t i = 0; i < count; i++) {
         comparison.zone = &zones[i];
         compare_zone(&comparison, without_ipv6);
+    }
+    for (size_t i = 0; i < count; i++) {
+        cli_servers_delegations(call, zones, count, &zones[i]);
         print_zone(call, &zones[i]);
         base_buf_text(&call->members, i > 0 ? "," : "");
         write_zone(&call->members, &zones[i]);

@@ -46,6 +46,7 @@ static struct cli_servers_zone *add_zone(struct collector *collector, const uint
         zone = &collector->zones[collector->count++];
         *zone = (struct cli_servers_zone){.name = name};
         add_question(zone, CLI_SERVERS_SERIAL, name, DNS_TYPE_SOA);
+        add_question(zone, CLI_SERVERS_NAMES, name, DNS_TYPE_NS);
         if (secure)
             add_question(zone, CLI_SERVERS_KEYS, name, DNS_TYPE_DNSKEY);
     }
@@ -89,6 +90,12 @@ static void collect_zones(struct collector *collector)
         if ((node->kind == VALIDATE_NODE_NO_DS || node->kind == VALIDATE_NODE_DS) &&
             (parent = zone_of(collector, node->name, true)) != NULL)
             add_question(parent, CLI_SERVERS_DS, node->name, DNS_TYPE_DS);
+    }
+    for (size_t i = 0; i < collector->count; i++) {
+        const uint8_t *name = collector->zones[i].name;
+        struct cli_servers_zone *parent = zone_of(collector, name, true);
+        if (parent != NULL)
+            add_question(parent, CLI_SERVERS_REFERRAL, name, DNS_TYPE_NS);
     }
     for (size_t i = 0; i < result->hop_count; i++) {
         struct cli_servers_zone *zone =
@@ -144,14 +151,27 @@ static void add_server(struct collector *collector, struct cli_servers_zone *zon
         zone->servers[zone->server_count++] = server;
 }
 
+static void add_host(struct cli_servers_zone *zone, const uint8_t *name, bool v6,
+                     const struct validate_rdata *rdata)
+{
+    if (rdata->length != (v6 ? 16 : 4) || zone->host_count == CLI_SERVERS_ADDRESSES)
+        return;
+    struct cli_servers_host *host = &zone->hosts[zone->host_count++];
+    *host = (struct cli_servers_host){.name = name, .v6 = v6};
+    memcpy(host->address, rdata->data, rdata->length);
+}
+
 static void add_addresses(struct collector *collector, struct cli_servers_zone *zone,
                           const uint8_t *name)
 {
     static const uint16_t types[] = {DNS_TYPE_A, DNS_TYPE_AAAA};
     char text[DNS_NAME_TEXT], zone_text[DNS_NAME_TEXT];
     const char *kept = keep_text(collector, dns_name_text(text, name));
-    size_t before = zone->server_count;
-    for (size_t i = 0; kept != NULL && i < 2; i++) {
+    const uint8_t *wire = base_arena_dup(&collector->ask->call->arena, name, dns_name_length(name));
+    size_t before = zone->host_count;
+    if (wire == NULL)
+        collector->error = BASE_ENOMEM;
+    for (size_t i = 0; kept != NULL && wire != NULL && i < 2; i++) {
         const struct validate_result *result;
         int error = resolve_lookup(collector->ask->context, name, types[i], &result);
         if (error != BASE_OK) {
@@ -159,11 +179,13 @@ static void add_addresses(struct collector *collector, struct cli_servers_zone *
             return;
         }
         const struct validate_records *set = records_of(result, types[i]);
-        for (size_t j = 0; set != NULL && j < set->count; j++)
+        for (size_t j = 0; set != NULL && j < set->count; j++) {
             add_server(collector, zone, kept, types[i], &set->rdata[j]);
+            add_host(zone, wire, types[i] == DNS_TYPE_AAAA, &set->rdata[j]);
+        }
         validate_result_unref(result);
     }
-    if (zone->server_count > before || kept == NULL)
+    if (zone->host_count > before || kept == NULL || wire == NULL)
         return;
     struct base_place place = {.owner = dns_name_text(zone_text, zone->name), .type = "NS"};
     zone->lost++;
@@ -177,9 +199,12 @@ static void find_servers(struct collector *collector, struct cli_servers_zone *z
     char text[DNS_NAME_TEXT];
     zone->servers = base_arena_zalloc(&collector->ask->call->arena,
                                       CLI_SERVERS_ADDRESSES * sizeof(*zone->servers));
-    collector->error = zone->servers == NULL ? BASE_ENOMEM
-                                             : resolve_lookup(collector->ask->context, zone->name,
-                                                              DNS_TYPE_NS, &result);
+    zone->hosts = base_arena_zalloc(&collector->ask->call->arena,
+                                    CLI_SERVERS_ADDRESSES * sizeof(*zone->hosts));
+    collector->error =
+        zone->servers == NULL || zone->hosts == NULL
+            ? BASE_ENOMEM
+            : resolve_lookup(collector->ask->context, zone->name, DNS_TYPE_NS, &result);
     if (collector->error != BASE_OK)
         return;
     const struct validate_records *set = records_of(result, DNS_TYPE_NS);
@@ -221,10 +246,12 @@ static void take_reply(void *context, const struct validate_reply *reply)
 }
 
 static void ask_server(struct collector *collector, const struct cli_servers_zone *zone,
-                       struct cli_server *server)
+                       struct cli_server *server, bool referrals)
 {
     for (size_t i = 0; i < zone->question_count; i++) {
         const struct cli_servers_question *question = &zone->questions[i];
+        if ((question->purpose == CLI_SERVERS_REFERRAL) != referrals)
+            continue;
         struct asking *asking = base_arena_alloc(&collector->ask->call->arena, sizeof(*asking));
         server->replies[i].kind = VALIDATE_REPLY_SILENCE;
         if (asking == NULL) {
@@ -239,6 +266,79 @@ static void ask_server(struct collector *collector, const struct cli_servers_zon
     }
 }
 
+/* Also after an error: what was asked writes into the arena. */
+static void ask_all(struct collector *collector, bool referrals)
+{
+    for (size_t i = 0; i < collector->count && collector->error == BASE_OK; i++) {
+        for (size_t j = 0; j < collector->zones[i].server_count; j++)
+            ask_server(collector, &collector->zones[i], &collector->zones[i].servers[j], referrals);
+    }
+    resolve_wait(collector->ask->context);
+}
+
+/* --- servers that only the parent names --- */
+
+static bool has_server(const struct cli_servers_zone *zone, const char *name)
+{
+    for (size_t i = 0; i < zone->server_count; i++) {
+        if (strcmp(zone->servers[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* By its glue, or else by the addresses of its name. */
+static void adopt_server(struct collector *collector, struct cli_servers_zone *zone,
+                         const struct dns_message *referral, const uint8_t *name)
+{
+    static const uint16_t types[] = {DNS_TYPE_A, DNS_TYPE_AAAA};
+    char text[DNS_NAME_TEXT];
+    if (has_server(zone, dns_name_text(text, name)))
+        return;
+    const char *kept = keep_text(collector, text);
+    bool glue = false;
+    for (size_t i = 0; kept != NULL && i < 2; i++) {
+        const struct dns_record *record = NULL;
+        while ((record = cli_servers_record(referral, DNS_SECTION_ADDITIONAL, name, types[i],
+                                            record)) != NULL) {
+            struct validate_rdata rdata = {record->rdata, record->length};
+            add_server(collector, zone, kept, types[i], &rdata);
+            glue = true;
+        }
+    }
+    if (!glue)
+        add_addresses(collector, zone, name);
+}
+
+static void adopt_servers(struct collector *collector, struct cli_servers_zone *zone,
+                          const struct validate_reply *reply)
+{
+    struct base_arena arena;
+    struct dns_message referral;
+    const struct dns_record *record = NULL;
+    base_arena_init(&arena, (size_t)8 * DNS_MESSAGE_UNPACKED_MAX);
+    bool good = cli_servers_referral(reply, zone->name, &arena, &referral);
+    for (size_t i = 0; good && i < NAMES_MAX && collector->error == BASE_OK; i++) {
+        record =
+            cli_servers_record(&referral, DNS_SECTION_AUTHORITY, zone->name, DNS_TYPE_NS, record);
+        if (record == NULL)
+            break;
+        adopt_server(collector, zone, &referral, record->rdata);
+    }
+    base_arena_free(&arena);
+}
+
+static void adopt_all(struct collector *collector, const struct cli_servers_zone *parent)
+{
+    for (size_t i = 0; i < parent->question_count; i++) {
+        struct cli_servers_zone *zone = find_zone(collector, parent->questions[i].name);
+        if (parent->questions[i].purpose != CLI_SERVERS_REFERRAL || zone == NULL)
+            continue;
+        for (size_t j = 0; j < parent->server_count && collector->error == BASE_OK; j++)
+            adopt_servers(collector, zone, &parent->servers[j].replies[i]);
+    }
+}
+
 int cli_servers_ask(struct cli_ask *ask, const struct validate_result *result,
                     struct cli_servers_zone **zones, size_t *count)
 {
@@ -250,12 +350,10 @@ int cli_servers_ask(struct cli_ask *ask, const struct validate_result *result,
     collect_zones(&collector);
     for (size_t i = 0; i < collector.count && collector.error == BASE_OK; i++)
         find_servers(&collector, &collector.zones[i]);
-    for (size_t i = 0; i < collector.count && collector.error == BASE_OK; i++) {
-        for (size_t j = 0; j < collector.zones[i].server_count; j++)
-            ask_server(&collector, &collector.zones[i], &collector.zones[i].servers[j]);
-    }
-    /* Also after an error: what was asked writes into the arena. */
-    resolve_wait(ask->context);
+    ask_all(&collector, true);
+    for (size_t i = 0; i < collector.count && collector.error == BASE_OK; i++)
+        adopt_all(&collector, &collector.zones[i]);
+    ask_all(&collector, false);
     *zones = collector.zones;
     *count = collector.count;
     return collector.error;

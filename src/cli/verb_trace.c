@@ -207,7 +207,9 @@ const struct cli_verb cli_verb_trace = {
         "there. Below stands one sentence: what is so or what is wrong, and who must do what, by "
         "when. The findings follow, the cause first and under it what follows from it.\n\n"
         "With --all-servers every address of every name server of the zones on the way is asked "
-        "by itself, and compared: serials, keys, DS, and the answer.\n\n"
+        "by itself, and compared: serials, keys, NS records, DS, delegations with their glue, and "
+        "the "
+        "answer.\n\n"
         "A case that was saved holds all packets and the clock. Replayed, it gives the same result "
         "for ever, without a network.",
     .operands = cli_ask_operands,

@@ -32,7 +32,9 @@ def world(tmp_path_factory):
         top, first, second, third = (world.server("knot"), world.server("nsd"), world.server("bind"),
                                      world.server("kenter"))
         world.zone(".", [top])
-        world.zone("test.", [top, third])
+        # Of delegated.test. it names one server too many and one too few, and has an old address of another one.
+        world.zone("test.", [top, third], "delegated NS gone.delegated\ngone.delegated A 127.0.9.8\n"
+                                          "ns2.nic.delegated A 127.0.9.7")
         world.zone("good.test.", [first, second], RECORDS)
         world.zone("other.test.", [third], "www A 192.0.2.7", sign=["--nsec3"])
         world.zone("plain.test.", [second], "www A 192.0.2.3", signed=False)
@@ -41,6 +43,7 @@ def world(tmp_path_factory):
         world.zone("wrongds.test.", [first], "www A 192.0.2.6",
                    ds=lambda true: [" ".join([str((int(ds.split()[0]) + 1) % 65536), *ds.split()[1:]])
                                     for ds in true])
+        world.zone("delegated.test.", [first], f"www A 192.0.2.10\n@ NS more\nmore A {first.address}")
         ragged = world.zone("ragged.test.", [first, second, third], "www A 192.0.2.9\n@ NS dead\ndead A 127.0.9.9")
         stale = world.zone("stale.test.", [first, second], "www A 192.0.2.8", serial=7)
         world.build()
@@ -243,10 +246,26 @@ def test_ragged_servers(world):
     said = {(item["code"], item["message"].split("(")[1].split(")")[0]) for item in document["findings"]
             if item["owner"] == "ragged.test."}
     assert said == {("servers.lame", "127.0.1.3@53"), ("servers.no-dnssec", "127.0.1.4@53"),
-                    ("servers.silent", "127.0.9.9@53")}, said
+                    ("servers.silent", "127.0.9.9@53"), ("servers.delegation-differs", "127.0.1.1@53")}, said
     servers = {item["address"]: item["agrees"] for zone in document["servers"] if zone["zone"] == "ragged.test."
                for item in zone["servers"]}
     assert servers == {"127.0.1.2@53": True, "127.0.1.3@53": False, "127.0.1.4@53": False, "127.0.9.9@53": False}
+
+
+def test_delegation(world):
+    """NS records and glue at the parent against those of the zone; servers that only one of them names are asked, too."""
+    done = trace(world, "--all-servers", "--json", "www.delegated.test", code=None)
+    document = json.loads(done.stdout)
+    said = {(item["code"], item["message"].partition(" (")[0], item["message"].partition(", of the parent, ")[2])
+            for item in document["findings"] if item["owner"] == "delegated.test."}
+    names = "names gone.delegated.test., which the zone itself does not; it lacks more.delegated.test."
+    glue = "has the glue 127.0.9.7 for ns2.nic.delegated.test., which the zone itself does not"
+    assert said == {("servers.delegation-differs", "ns1.nic.test.", names), ("servers.glue-differs", "ns1.nic.test.", glue),
+                    ("servers.delegation-differs", "ns4.nic.test.", names), ("servers.glue-differs", "ns4.nic.test.", glue),
+                    ("servers.silent", "gone.delegated.test.", "")}, said
+    servers = {item["address"]: item["agrees"] for zone in document["servers"] if zone["zone"] == "delegated.test."
+               for item in zone["servers"]}
+    assert servers == {"127.0.1.2@53": True, "127.0.9.8@53": False}, servers
 
 
 def test_all_servers_replayed(world):
