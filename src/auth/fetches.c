@@ -52,7 +52,7 @@ static void hand_over(struct auth_question *question)
         fetch->job = NULL;
         return;
     }
-    job->status = BASE_EIO; /* nothing that the host has said */
+    job->status = BASE_ESPACE;
     snprintf(job->why, sizeof job->why, "too many documents are being fetched");
     end(fetch, job);
 }

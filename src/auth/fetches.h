@@ -19,7 +19,8 @@ struct auth_fetches {
 };
 
 /* `done` is told of each job with what came of it, and never from within start; the job is freed
- * then. BASE_EIO, BASE_ENOMEM. */
+ * then. Its status is that of auth_fetch, or BASE_ESPACE: too many wait, so it was not tried.
+ * BASE_EIO, BASE_ENOMEM. */
 int auth_fetches_init(struct auth_fetches *fetches, const struct auth_fetcher_options *options,
                       struct auth_service *service,
                       void (*done)(void *context, struct auth_fetch_job *job), void *done_context);

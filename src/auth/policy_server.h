@@ -16,6 +16,8 @@ struct policy_options {
     const char *state;     /* directory for MTA-STS policies; NULL: they end with the process */
     const char *ca_file;   /* who may certify policy hosts; NULL: the system's */
     const char *metrics;   /* file to be rewritten every 15 s; NULL */
+    const char *tlsrpt;    /* file that gets a line for each MTA-STS policy that could not be
+                            * fetched, as `kenter tlsrpt` reads them; NULL */
     size_t cache_octets;   /* of answers; 0: 16 MiB */
     unsigned most_ttl;     /* seconds that an answer is kept at most; 0: 3600 */
     unsigned connections;  /* at once; 0: 512 */

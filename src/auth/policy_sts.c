@@ -5,10 +5,14 @@
 #include "auth/policy_parts.h"
 
 #include "base/error.h"
+#include "dane/tlsrpt.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct sts_job {
     struct auth_fetch_job job; /* first */
@@ -95,6 +99,55 @@ int policy_sts_start(struct policy_question *question, const struct dane_ask *as
     return BASE_OK;
 }
 
+/* --- for reports (RFC 8460) --- */
+
+static enum dane_tlsrpt_type type_of(int status)
+{
+    switch (status) {
+    case BASE_EMISMATCH:
+        return DANE_TLSRPT_STS_WEBPKI_INVALID;
+    case BASE_EFORMAT:
+    case BASE_ELIMIT:
+        return DANE_TLSRPT_STS_POLICY_INVALID;
+    default:
+        return DANE_TLSRPT_STS_POLICY_FETCH_ERROR;
+    }
+}
+
+/* A file that is opened for each line can be moved away at any time. */
+static bool append(const char *path, const struct base_buf *line)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    bool good = fd >= 0 && write(fd, line->data, line->length) == (ssize_t)line->length;
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
+/* Failures of our own are nobody else's business. */
+static void report(const struct policy_server *server, const struct sts_job *job)
+{
+    int status = job->job.status;
+    if (!server->options.tlsrpt || status == BASE_ESPACE || status == BASE_ENOMEM)
+        return;
+    struct dane_tlsrpt_session session = {
+        .domain = job->domain,
+        .time = base_clock_now(),
+        .policy = DANE_TLSRPT_STS,
+        .type = type_of(status),
+        .reason = job->job.why,
+    };
+    struct base_buf line;
+    base_buf_init(&line, 4096);
+    if (dane_tlsrpt_session_write(&session, &line) == BASE_OK &&
+        !append(server->options.tlsrpt, &line))
+        base_log(server->log, session.time, BASE_LOG_WARNING, "%s cannot be written: %s",
+                 server->options.tlsrpt, strerror(errno));
+    base_buf_free(&line);
+}
+
+/* --- what has come --- */
+
 static void tell(struct policy_server *server, const struct sts_job *job)
 {
     struct auth_question *base = auth_question_find(&server->questions, job->domain);
@@ -121,8 +174,10 @@ void policy_sts_done(void *context, struct auth_fetch_job *base)
         base_log(server->log, now, BASE_LOG_WARNING,
                  "the MTA-STS policy of %s cannot be written to %s", job->domain,
                  server->directory);
-    if (!good)
+    if (!good) {
         dane_sts_store_failed(server->store, job->domain, job->id, now, base->why);
+        report(server, job);
+    }
     base_log(server->log, now, good ? BASE_LOG_INFO : BASE_LOG_WARNING,
              "sts=%s id=%s fetched=%s%s%s", job->domain, job->id, good ? "yes" : "no",
              good ? "" : " reason=", good ? "" : base->why);

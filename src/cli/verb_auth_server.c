@@ -101,7 +101,8 @@ const struct cli_verb cli_verb_auth_server = {
              .argument = "SOCKET",
              .repeats = true,
              .required = true,
-             .help = "Answer there: unix:PATH. May be given several times."},
+             .help = "Answer there: unix:PATH, inet:ADDRESS:PORT, or systemd, which means the "
+                     "sockets that systemd opened. May be given several times."},
             {.name = "mode",
              .kind = CLI_TEXT,
              .argument = "OCTAL",
