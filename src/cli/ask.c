@@ -321,6 +321,22 @@ void cli_ask_close(struct cli_ask *ask)
     validate_anchors_free(ask->anchors);
 }
 
+const struct validate_records *cli_ask_records(const struct validate_result *result, uint16_t type)
+{
+    for (size_t i = 0; result->answer != NULL && i < result->answer_count; i++) {
+        if (result->answer[i].type == type)
+            return &result->answer[i];
+    }
+    for (size_t i = 0; i < result->node_count; i++) {
+        const struct validate_node *node = &result->nodes[i];
+        for (size_t j = 0; node->kind == VALIDATE_NODE_RRSET && j < node->set_count; j++) {
+            if (node->sets[j].type == type)
+                return &node->sets[j];
+        }
+    }
+    return NULL;
+}
+
 int cli_ask_code(const struct validate_result *result)
 {
     switch (result->status) {

@@ -113,6 +113,10 @@ void cli_ask_close(struct cli_ask *ask);
 bool cli_ask_wants_state(const struct cli_ask *ask);
 int cli_ask_show_state(struct cli_ask *ask);
 
+/* The records of a type in a result. It withholds what is bogus, but its proof shows it; for asking
+ * around that is enough. NULL: there are none. */
+const struct validate_records *cli_ask_records(const struct validate_result *result, uint16_t type);
+
 /* The exit code of a result. */
 int cli_ask_code(const struct validate_result *result);
 /* Puts the findings of a result among those of the call. What a secure result tells does not make

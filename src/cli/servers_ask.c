@@ -115,24 +115,6 @@ static const char *keep_text(struct collector *collector, const char *text)
     return kept;
 }
 
-/* A result withholds what is bogus, but its proof shows it; for asking around that is enough. */
-static const struct validate_records *records_of(const struct validate_result *result,
-                                                 uint16_t type)
-{
-    for (size_t i = 0; result->answer != NULL && i < result->answer_count; i++) {
-        if (result->answer[i].type == type)
-            return &result->answer[i];
-    }
-    for (size_t i = 0; i < result->node_count; i++) {
-        const struct validate_node *node = &result->nodes[i];
-        for (size_t j = 0; node->kind == VALIDATE_NODE_RRSET && j < node->set_count; j++) {
-            if (node->sets[j].type == type)
-                return &node->sets[j];
-        }
-    }
-    return NULL;
-}
-
 static void add_server(struct collector *collector, struct cli_servers_zone *zone, const char *name,
                        uint16_t type, const struct validate_rdata *rdata)
 {
@@ -178,7 +160,7 @@ static void add_addresses(struct collector *collector, struct cli_servers_zone *
             collector->error = error;
             return;
         }
-        const struct validate_records *set = records_of(result, types[i]);
+        const struct validate_records *set = cli_ask_records(result, types[i]);
         for (size_t j = 0; set != NULL && j < set->count; j++) {
             add_server(collector, zone, kept, types[i], &set->rdata[j]);
             add_host(zone, wire, types[i] == DNS_TYPE_AAAA, &set->rdata[j]);
@@ -207,7 +189,7 @@ static void find_servers(struct collector *collector, struct cli_servers_zone *z
             : resolve_lookup(collector->ask->context, zone->name, DNS_TYPE_NS, &result);
     if (collector->error != BASE_OK)
         return;
-    const struct validate_records *set = records_of(result, DNS_TYPE_NS);
+    const struct validate_records *set = cli_ask_records(result, DNS_TYPE_NS);
     for (size_t i = 0; set != NULL && i < set->count && i < NAMES_MAX; i++) {
         if (collector->error == BASE_OK)
             add_addresses(collector, zone, set->rdata[i].data);

@@ -41,15 +41,12 @@ static bool is_authority(const struct dane_der *certificate)
            info.authority;
 }
 
-/* Usages 1 and 3 speak of the server's certificate, which stands first; 0 and 2 of an authority,
- * and the last one of the file is nearest to the top. NULL: the file has only a key. */
+/* NULL: the file has only a key. */
 static const struct dane_der *choose(struct order *order, const struct dane_material *material)
 {
     bool authority = order->usage == DANE_PKIX_TA || order->usage == DANE_TA;
-    if (material->count == 0)
-        return NULL;
-    const struct dane_der *chosen = &material->certificates[authority ? material->count - 1 : 0];
-    if (authority && !is_authority(chosen))
+    const struct dane_der *chosen = dane_material_certificate(material, order->usage);
+    if (chosen != NULL && authority && !is_authority(chosen))
         warn(order,
              "usage %u is for the certificate of an authority, and this one may not sign "
              "others",

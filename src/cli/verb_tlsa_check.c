@@ -5,6 +5,7 @@
 #include "cli/record.h"
 #include "cli/report.h"
 #include "cli/terminal.h"
+#include "cli/tlsa.h"
 #include "dane/material.h"
 
 #include <stdlib.h>
@@ -27,31 +28,15 @@ struct check {
 
 /* --- the service --- */
 
-/* What is spoken at well-known ports. */
-static enum dane_service service_of_port(uint16_t port)
-{
-    for (int service = DANE_SMTP; service < DANE_TLS; service++) {
-        if (dane_service_info((enum dane_service)service)->port == port)
-            return (enum dane_service)service;
-    }
-    return DANE_TLS;
-}
-
 static int check_use(struct check *check)
 {
     struct cli_call *call = check->ask.call;
-    const char *start = cli_text(call, "starttls");
     const char *text = call->operands[0];
     if (cli_visit_parse(&check->visit, text) != BASE_OK || check->visit.port == 0 ||
         dane_domain_to_ascii(check->visit.domain, check->host) != BASE_OK)
         return cli_usage_error(call->verb, "\"%s\" is not HOST:PORT", text);
-    if (start == NULL)
-        check->visit.service = service_of_port(check->visit.port);
-    else if (strcmp(start, "none") == 0)
-        check->visit.service = DANE_TLS;
-    else if (dane_service_by_name(start, &check->visit.service) != BASE_OK)
-        return cli_usage_error(call->verb, "there is no STARTTLS of \"%s\"", start);
-    if (cli_peers_check(call) != CLI_GOOD)
+    if (cli_tlsa_speaks(call, check->visit.port, &check->visit.service) != CLI_GOOD ||
+        cli_peers_check(call) != CLI_GOOD)
         return CLI_USAGE;
     char name[DANE_DOMAIN_MAX + 32];
     snprintf(name, sizeof(name), "_%u._tcp.%s", check->visit.port, check->host);
@@ -350,14 +335,7 @@ const struct cli_verb cli_verb_tlsa_check = {
             {.name = NULL}},
     .options =
         (const struct cli_option[]){
-            {.name = "starttls",
-             .kind = CLI_CHOICE,
-             .argument = "smtp|submission|imap|pop3|sieve|xmpp-client|xmpp-server|none",
-             .help = "The protocol that TLS begins in; none: with TLS at once. The default is "
-                     "what the port is known for."},
-            CLI_OPTIONS_PEERS,
-            CLI_OPTIONS_ASK,
-            {.name = NULL}},
+            CLI_OPTION_TLSA_STARTTLS, CLI_OPTIONS_PEERS, CLI_OPTIONS_ASK, {.name = NULL}},
     .examples =
         (const struct cli_example[]){
             {"kenter tlsa check mx.example.net:25", "A mail server."},

@@ -263,12 +263,17 @@ static void disagree(const struct dane_life_wanted *wanted, const struct survey 
 static void after_switch(const struct dane_life_wanted *wanted, const struct survey *survey,
                          struct dane_life_advice *out)
 {
-    if (survey->lacks_next != NULL) {
+    if (survey->lacks_next != NULL && survey->lacks_next->count == 0) {
         out->add_next = true;
         say(out, DANE_LIFE_PUBLISH,
-            "the new certificate is shown, but %s has no record at %s that matches it: senders "
-            "that hold this set deliver nothing. Publish the record now, or show the former "
-            "certificate until that is safe",
+            "%s has no record at %s, so senders that ask it do not authenticate the server",
+            survey->lacks_next->name, wanted->where);
+    } else if (survey->lacks_next != NULL) {
+        out->add_next = true;
+        say(out, DANE_LIFE_PUBLISH,
+            "%s has no record at %s that matches the certificate that is shown: senders that hold "
+            "its set deliver nothing. Publish the record now, or show the former certificate until "
+            "that is safe",
             survey->lacks_next->name, wanted->where);
     } else if (survey->silent != NULL) {
         say(out, DANE_LIFE_SERVERS,

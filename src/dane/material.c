@@ -186,6 +186,15 @@ void dane_material_free(struct dane_material *material)
     *material = (struct dane_material){0};
 }
 
+const struct dane_der *dane_material_certificate(const struct dane_material *material,
+                                                 uint8_t usage)
+{
+    bool authority = usage == DANE_PKIX_TA || usage == DANE_TA;
+    if (material->count == 0)
+        return NULL;
+    return &material->certificates[authority ? material->count - 1 : 0];
+}
+
 /* --- words --- */
 
 static void name_text(const X509_NAME *name, char *out, size_t size)

@@ -22,6 +22,11 @@ struct dane_material {
 int dane_material_read(const uint8_t *data, size_t length, struct dane_material *out,
                        char why[200]);
 void dane_material_free(struct dane_material *material);
+/* The certificate that TLSA records of this usage speak of: 1 and 3 of the server's, which stands
+ * first; 0 and 2 of an authority's, and the last one of the file is nearest to the top. NULL: the
+ * file has only a key. */
+const struct dane_der *dane_material_certificate(const struct dane_material *material,
+                                                 uint8_t usage);
 
 struct dane_certificate_info {
     char subject[256], issuer[256]; /* "CN=mx.example.net, O=Example"; UTF-8, no control characters
