@@ -35,11 +35,8 @@ ns.sub A 192.0.2.53
 BAD = GOOD + "www CNAME mail\nbroken A 192.0.2.300\n"
 
 VERBS = ["check", "sign", "verify", "diff", "format", "trace", "lookup", "auth", "auth-server", "mta", "policy",
-<<<<<<< HEAD
-         "tlsrpt", "tlsrpt collect", "tlsa make", "tlsa check", "tlsa next", "tlsa gate", "sshfp make", "sshfp get", "openpgpkey make",
-=======
-         "tlsrpt", "tlsa make", "tlsa check", "tlsa next", "tlsa gate", "tlsa done", "tlsa status", "sshfp make", "sshfp get", "openpgpkey make",
->>>>>>> c78d98c (Add kenter tlsa done and status; look up zones, follow aliases, ask kenterd)
+         "tlsrpt", "tlsrpt collect", "tlsa make", "tlsa check", "tlsa next", "tlsa gate", "tlsa done", "tlsa status",
+         "sshfp make", "sshfp get", "openpgpkey make",
          "openpgpkey get", "smimea make", "smimea get", "ipseckey make", "ipseckey get", "key new", "key list",
          "key show", "key set", "key ds", "key import", "key export", "zones", "status", "why", "log", "reload",
          "get", "set", "add", "delete", "create", "remove", "export", "top", "explain", "help", "man", "completion",
