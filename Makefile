@@ -1,9 +1,7 @@
 # Kenter: a short front for Meson. `make help` lists what there is.
 BUILD     ?= build
-ASAN      ?= build-asan
 FUZZ      ?= build-fuzz
 SECONDS   ?= 600
-PYTEST     = /usr/bin/python3 -m pytest -q -o cache_dir=$(abspath $(BUILD))/pytest
 MESON_TEST = meson test --print-errorlogs --no-rebuild
 
 .PHONY: all build run demo test unit asan scenario lint layers fuzz fuzz-smoke torture bench docs install deb \
@@ -15,7 +13,7 @@ help:
 	@echo 'make            build: $(BUILD)/kenter, $(BUILD)/kenterd'
 	@echo 'make run        build, then serve the example zones, signed, on 127.0.0.1:5300 until Ctrl-C'
 	@echo 'make demo       the same without anybody looking on: ask, verify, end'
-	@echo 'make test       everything: unit, sanitizers, scenarios with real peers, lint, layers'
+	@echo 'make test       everything: unit, sanitizers, scenarios with real peers, fuzz targets, lint, layers'
 	@echo 'make bench      compare with the installed peers; SIZE=small for a short run'
 	@echo 'make fuzz       run every fuzz target for SECONDS=$(SECONDS)'
 	@echo 'make torture    make every allocation fail in turn'
@@ -43,18 +41,14 @@ demo: build
 unit: build
 	$(MESON_TEST) -C $(BUILD) --suite unit
 
-# The same unit tests, and the command for the scenarios, under ASan, LSan and UBSan.
-$(ASAN)/build.ninja:
-	meson setup $(ASAN) --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
-
-asan: $(ASAN)/build.ninja
-	ninja -C $(ASAN)
-	$(MESON_TEST) -C $(ASAN) --suite unit
+# The same unit tests, and every failing allocation, under ASan, LSan and UBSan: in the build of the fuzz targets.
+asan: $(FUZZ)/build.ninja
+	ninja -C $(FUZZ)
+	$(MESON_TEST) -C $(FUZZ) --suite unit --suite torture
 
 scenario: build
-	KENTER=$(abspath $(BUILD)/kenter) $(PYTEST) --durations=15 tests/scenario || \
-	{ echo 'what failed is tried once more, by itself:' && \
-	  KENTER=$(abspath $(BUILD)/kenter) $(PYTEST) --last-failed --last-failed-no-failures=none tests/scenario; }
+	@tools/install-deps test
+	tests/scenario/run $(BUILD)
 
 lint: build
 	tools/lint $(BUILD)
@@ -64,12 +58,11 @@ layers: build
 
 test:
 	@tools/install-deps test
-	$(MAKE) build unit layers lint asan fuzz-smoke torture scenario
-	@echo 'all tests passed'
+	+@tools/test $(BUILD)
 
 $(FUZZ)/build.ninja:
 	@tools/install-deps test
-	CC=clang meson setup $(FUZZ) --buildtype=debugoptimized -Dfuzz=true
+	CC=clang meson setup $(FUZZ) --buildtype=plain -Doptimization=1 -Dfuzz=true
 
 fuzz: $(FUZZ)/build.ninja
 	ninja -C $(FUZZ)
@@ -82,7 +75,6 @@ fuzz-smoke: $(FUZZ)/build.ninja
 
 torture: build
 	$(MESON_TEST) -C $(BUILD) --suite torture
-	[ ! -d $(ASAN) ] || $(MESON_TEST) -C $(ASAN) --suite torture
 
 bench: build
 	@tools/install-deps test
@@ -100,4 +92,4 @@ deb:
 	tools/deb $(BUILD)
 
 clean:
-	rm -rf $(BUILD) $(ASAN) $(FUZZ)
+	rm -rf $(BUILD) $(FUZZ)

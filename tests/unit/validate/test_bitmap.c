@@ -52,7 +52,8 @@ static void empty_names_list_nothing(void **state)
     (void)state;
     char why[VALIDATE_BITMAP_TEXT];
     struct validate_bitmap_want want = {.zone = &zone, .node = NULL};
-    assert_int_equal(validate_bitmap_compare(&want, NULL, 0, why), VALIDATE_BITMAP_EQUAL);
+    assert_int_equal(validate_bitmap_compare(&want, (const uint8_t *)"", 0, why),
+                     VALIDATE_BITMAP_EQUAL);
     assert_int_equal(validate_bitmap_compare(&want, (const uint8_t *)GOOD, SIZE, why),
                      VALIDATE_BITMAP_OTHER);
 }
