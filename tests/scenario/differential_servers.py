@@ -9,6 +9,7 @@ from pathlib import Path
 import dns.message
 import dns.query
 
+from ports import free_port
 from test_kenterd import KENTERD
 
 PAYLOAD = 1232
@@ -19,13 +20,6 @@ POLICIES = """policies:
   salted: {denial: {type: nsec3, iterations: 3, salt: "c0ffee"}, keys: {algorithm: RSASHA256, csk: false}}
   plain: {sign: false}
 """
-
-
-def free_port():
-    with socket.socket() as one, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", one.getsockname()[1]))
-        return one.getsockname()[1]
 
 
 def program(name):

@@ -1,5 +1,4 @@
 """Signed zones as lists of records in which anything can be changed, and keys that sign anything, however wrong."""
-import base64
 import struct
 import time
 

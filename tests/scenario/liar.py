@@ -4,7 +4,6 @@ import random
 import socket
 import struct
 import threading
-import time
 
 import dns.flags
 import dns.message

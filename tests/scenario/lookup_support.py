@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from peers_support import HOST, KENTER, PATIENCE, free_port, program, run
+from peers_support import HOST, KENTER, PATIENCE, program, run
+from ports import free_port
 
 TOOL = KENTER.parent / "tests" / "tools" / "lookup"
 SERVER_NAME = "dns.test"

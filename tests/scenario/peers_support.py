@@ -7,7 +7,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import time
 
@@ -19,6 +18,8 @@ import dns.tsig
 import dns.tsigkeyring
 import dns.zone
 import pytest
+
+from ports import free_port
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 KENTER = pathlib.Path(os.environ.get("KENTER", TOP / "build" / "kenter")).resolve()
@@ -36,24 +37,6 @@ def program(name):
     if path is None:
         pytest.fail(f"{name} is not installed: tools/install-deps test")
     return path
-
-
-_given = set()
-
-
-def free_port():
-    """A port that is free for UDP and TCP, and not given twice."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind((HOST, 0))
-            port = tcp.getsockname()[1]
-            try:
-                udp.bind((HOST, port))
-            except OSError:
-                continue
-        if port not in _given:
-            _given.add(port)
-            return port
 
 
 def run(*command, code=0, timeout=30, stdin=None):
@@ -207,7 +190,6 @@ class Kenterd(Server):
 
     def start(self, ready=True, **more):
         self.write()
-        since = len(self.text()) if self.log.exists() else 0
         self.launch(KENTERD, "--config", self.file, **more)
         if ready:
             wait(lambda: self.alive() or self.healthy(), "kenterd is healthy")

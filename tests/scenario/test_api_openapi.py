@@ -8,6 +8,7 @@ import pytest
 
 import peers_support
 from api_support import SPEC, ask, described, operations, plain, serving, target
+from ports import free_port
 
 ALL = {operation["operationId"]: (path, method, operation)
        for path, method, operation in operations()}
@@ -82,7 +83,7 @@ def real(path):
     (place / "begin").write_text(BEGIN)
     (place / "broken").write_text("@ SOA ns1 hostmaster 1 7200 900 1209600 300\n@ NS ns1\nwww A 192.0.2.300\n")
     kenterd.settings |= {
-        "remotes": {"one": f"127.0.0.1@{peers_support.free_port()}"},
+        "remotes": {"one": f"127.0.0.1@{free_port()}"},
         "zones": {"example.com": {"edits": True, "file": str(place / "begin")},
                   "file.test": str(place / "begin"),
                   "primary.test": {"primaries": "one"},
@@ -311,9 +312,7 @@ def test_pages(api):
 
 
 def test_metrics_door(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with serving(tmp_path / "socket", "--metrics", port):
         assert b"kenter_zones" in ask(port, "GET", "/metrics").data
         assert ask(port, "GET", "/healthz").json["healthy"] is True

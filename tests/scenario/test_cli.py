@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import pty
-import select
 import signal
 import struct
 import subprocess
@@ -289,7 +288,7 @@ def test_bad_usage(args, words, tmp_path):
 
 
 def test_option_forms(zone):
-    assert good("check", f"--origin=example", "-qj1", zone).stdout == ""
+    assert good("check", "--origin=example", "-qj1", zone).stdout == ""
     assert good("check", "-j", "1", "--", zone).returncode == 0
     assert kenter("check", "--", "-q").returncode == 3
 

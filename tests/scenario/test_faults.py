@@ -1,7 +1,6 @@
 """What must hold when things go wrong: processes killed, disks full, images damaged, clocks that jump, primaries and
 clients that misbehave, floods. Each test says what must hold, and a checker outside asks all the time."""
 import json
-import json
 import os
 import random
 import shutil
@@ -27,8 +26,8 @@ import dns.tsigkeyring
 import pytest
 
 from api_support import ask
-from faults_support import (KENTER, KENTERD, KEYRING, N, ROLES, SECRET, T, ZONE, Bogus, Checker, Judge, Site, anchor,
-                            free_port, good, receive, replace, wait_for)
+from faults_support import (KENTERD, N, SECRET, T, ZONE, Bogus, Checker, Judge, Site, anchor, good,
+                            wait_for)
 from liar import Liar
 
 KILLS = int(os.environ.get("KENTER_KILLS", "40"))
@@ -989,7 +988,7 @@ def test_memory_comes_back(make):
     site.start()
     wait_for(lambda: site.text("many19999.file.example."), 30, "the zone")
     wire = dns.message.make_query("file.example", "AXFR").to_wire()
-    site.transfer("file.example")
+    site.save("file.example", site.path / "saved")
     for _ in range(3000):
         site.try_ask("www.file.example", "A", tcp=False)
     start, peaks = site.resident("serve"), []

@@ -4,7 +4,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import time
 
@@ -17,6 +16,7 @@ import dns.tsigkeyring
 import dns.zone
 import pytest
 
+from ports import free_port
 from verify_support import ZONE as EVERYTHING
 
 BUILD = pathlib.Path(os.environ.get("KENTER", str(
@@ -35,14 +35,6 @@ def program(name):
     if path is None:
         pytest.fail(f"{name} is not installed: tools/install-deps test")
     return path
-
-
-def free_port():
-    with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        tcp.bind(("127.0.0.1", 0))
-        port = tcp.getsockname()[1]
-        udp.bind(("127.0.0.1", port))
-        return port
 
 
 class Fetched:

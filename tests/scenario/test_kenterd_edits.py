@@ -7,8 +7,7 @@ import shutil
 import pytest
 
 from api_support import ask
-from peers_support import (HOST, KENTER, KENTERD, OTHER_SECRET, SECRET, Kenterd, free_port, program, run, verify, wait,
-                           watched)
+from peers_support import (HOST, OTHER_SECRET, SECRET, Kenterd, program, run, verify, wait, watched)
 
 BEGIN = """$TTL 600
 @ SOA ns1 hostmaster 1 7200 900 1209600 300

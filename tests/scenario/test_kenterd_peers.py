@@ -11,8 +11,9 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from peers_support import (HOST, KEY, SECRET, Kenterd, Knotd, Named, Nsd, free_port, program, run, verify, wait,
+from peers_support import (HOST, KEY, SECRET, Kenterd, Knotd, Named, Nsd, program, run, verify, wait,
                            watched)
+from ports import free_port
 
 ZONE = """$TTL 600
 @ SOA ns1 hostmaster {serial} 3600 900 1209600 300

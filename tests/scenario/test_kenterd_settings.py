@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from peers_support import HOST, KENTERD, SECRET, Kenterd, free_port, run, verify, wait, watched
+from peers_support import HOST, KENTERD, SECRET, Kenterd, run, verify, wait, watched
+from ports import free_port
 
 ZONE = """$TTL 600
 @ SOA ns1 hostmaster {serial} 7200 900 1209600 300

@@ -1,10 +1,8 @@
 """Validated look-ups through real servers: BIND and Unbound, over UDP, TCP, TLS and HTTPS, the system's resolvers,
 and recursion by libunbound in a network of its own."""
 import os
-import pathlib
 import shutil
 import socket
-import subprocess
 import threading
 
 import dns.flags
@@ -13,7 +11,8 @@ import dns.query
 import pytest
 
 from lookup_support import SERVER_NAME, TOOL, World, make_certificate
-from peers_support import HOST, free_port, program, run
+from peers_support import HOST, program, run
+from ports import free_port
 
 QUESTIONS = {
     "www.good.test A": ("secure", "data"),

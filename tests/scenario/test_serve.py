@@ -22,6 +22,7 @@ import dns.xfr
 import dns.zone
 import pytest
 
+from ports import free_port
 from test_kenterd import ROOT, Daemon, write_zone
 
 T = dns.rdatatype
@@ -51,12 +52,6 @@ safe DS 12345 13 2 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abc
 tree DNAME web
 """
 NSEC3 = "denial:\n  type: nsec3\n"
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class Server(Daemon):

@@ -232,7 +232,7 @@ def test_edits(tmp_path, key_directory, arrangement, denial):
     dice = random.Random(f"{arrangement} {denial}")
     lines = random_zone(100, 150).removeprefix(HEAD).splitlines(keepends=True)
     others = random_zone(200, 150).removeprefix(HEAD).splitlines(keepends=True)
-    previous, last, kept_all = None, 0, 0
+    previous, last = None, 0
     for day in range(5):
         if day:
             for _ in range(3):

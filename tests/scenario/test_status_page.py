@@ -10,6 +10,7 @@ import pytest
 
 import peers_support
 from api_support import ask, serving
+from ports import free_port
 
 HOSTILE = r"""\<script\>alert\(1\)\</script\>\&\'\".\007\%41\+b.test."""
 TAGS = set("html head meta title style body h1 h2 p a small strong span table thead tbody tr th td time div dl dt dd "
@@ -125,7 +126,7 @@ def test_of_kenterd(tmp_path):
     (tmp_path / "good").write_text("@ 600 SOA ns1 hostmaster 1 7200 900 1209600 300\n@ 600 NS ns1\nns1 600 A 192.0.2.1\n")
     (tmp_path / "bad").write_text("@ 600 SOA ns1 hostmaster 1 7200 900 1209600 300\n@ 600 NS ns1\n"
                                   "www 600 A <script>x</script>\n")
-    port = peers_support.free_port()
+    port = free_port()
     with peers_support.watched():
         kenterd = peers_support.Kenterd(tmp_path / "kenterd")
         kenterd.settings.setdefault("api", {})["metrics"] = f"127.0.0.1@{port}"

@@ -3,7 +3,8 @@ import json
 import re
 
 from lookup_support import World
-from peers_support import KENTER, free_port, program, run
+from peers_support import KENTER, program, run
+from ports import free_port
 
 LATER = "now+25920000"
 
@@ -37,7 +38,7 @@ class Root(World):
                "ns.test. A 127.0.0.1\nwww. A 192.0.2.1\n"
         self.zone.write_text(text + "".join(self.text_of(key) for key in (self.zsk, *keys)))
         sign = [argument for key in signers or keys for argument in ("-k", self.directory / key)]
-        run(program("dnssec-signzone"), "-q", "-P", "-x", "-e", LATER, "-K", self.directory,
+        run(program("dnssec-signzone"), "-q", "-P", "-x", "-e", LATER, "-K", self.directory, "-d", self.directory,
             "-o", ".", "-f", f"{self.zone}.signed", *sign, self.zone, self.directory / self.zsk)
 
     def config(self):

@@ -3,13 +3,14 @@ the new zone and nothing else."""
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 import time
 
 import dns.query
 import dns.zone
 import pytest
+
+from ports import free_port
 
 KENTER = os.environ.get("KENTER", str(pathlib.Path(__file__).parents[2] / "build" / "kenter"))
 NAMED = shutil.which("named") or shutil.which("named", path="/usr/sbin")
@@ -58,12 +59,6 @@ svc HTTPS 1 . alpn=h2 port=8443
 raw TYPE65500 \\# 4 01020304
 same A 192.0.2.99
 """
-
-
-def free_port():
-    with socket.socket() as tcp:
-        tcp.bind(("127.0.0.1", 0))
-        return tcp.getsockname()[1]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import dns.rdatatype
 import dns.zone
 import pytest
 
-from verify_support import ORIGIN, ZONE, bind_sign, new_key, now_text, run, verify
+from verify_support import ORIGIN, ZONE, bind_sign, new_key, run, verify
 
 DAY = 86400
 
