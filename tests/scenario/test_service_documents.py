@@ -151,6 +151,8 @@ def stage(tmp_path_factory):
         stage.begun, stage.slow = time.time(), concurrent.futures.ThreadPoolExecutor(2)
         stage.stalled = [stage.slow.submit(ask, stage, "silent", own), stage.slow.submit(policies.ask, "stalls.test")]
         try:
+            for host in ("silent.test", "mta-sts.stalls.test"):
+                site.wait_log(f"GET {host} ")
             yield stage
         finally:
             for server in (site, pairs, policies):
