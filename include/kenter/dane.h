@@ -38,7 +38,7 @@ enum kenter_service {
     KENTER_XMPP_SERVER,
     KENTER_SIP, /* _sips._tcp */
     KENTER_HTTPS,
-    KENTER_TLS /* any: host and port given */
+    KENTER_TLS /* any: host and port given, or "_ldaps._tcp.example.org", found by SRV */
 };
 
 /* "smtp", "xmpp-server", …, in any case. KENTER_EFORMAT: there is no such service. */

@@ -87,6 +87,7 @@ struct auth_attempt {
     char address[80];  /* the last tried */
     char protocol[16]; /* "TLSv1.3"; "" */
     char cipher[64];
+    char weak[200];         /* what RFC 9325 finds too weak in it; "" */
     struct dane_der *chain; /* as shown; auth_attempt_free */
     size_t chain_count;
     uint8_t *raw_public_key;

@@ -175,6 +175,23 @@ static int keep_chain(struct auth_attempt *out, SSL *ssl)
     return BASE_OK;
 }
 
+/* Why there is no session. */
+static const char *failure(void)
+{
+    unsigned long error = ERR_peek_error();
+    switch (ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0) {
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+        return "the server has no TLS 1.2 or better, which RFC 9325 demands";
+    case SSL_R_WRONG_VERSION_NUMBER:
+        return "what the server sends is no TLS";
+    default:
+        break;
+    }
+    const char *why = ERR_reason_error_string(error);
+    return why ? why : "the server closes the connection";
+}
+
 static bool handshake(struct link *link, SSL *ssl)
 {
     for (;;) {
@@ -190,14 +207,50 @@ static bool handshake(struct link *link, SSL *ssl)
             events = POLLOUT;
         if (events && wait_for(link, events))
             continue;
-        const char *why = ERR_reason_error_string(ERR_peek_error());
         if (link->timed_out)
             say(link, "", "the server does not finish the TLS handshake in time");
         else
-            say(link, "validation-failure", "the TLS handshake fails: %s",
-                why ? why : "the server closes the connection");
+            say(link, "validation-failure", "the TLS handshake fails: %s", failure());
         return false;
     }
+}
+
+/* --- strength (RFC 9325 sections 4.1, 4.2 and 4.5): 112 bits of security, and forward secrecy ---
+ */
+
+#define SECURITY_BITS 112
+
+static void add_weakness(struct auth_attempt *out, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void add_weakness(struct auth_attempt *out, const char *format, ...)
+{
+    size_t used = strlen(out->weak);
+    va_list args;
+    if (used > 0)
+        used += (size_t)snprintf(out->weak + used, sizeof out->weak - used, ", ");
+    va_start(args, format);
+    vsnprintf(out->weak + used, sizeof out->weak - used, format, args);
+    va_end(args);
+}
+
+static void weigh(struct auth_attempt *out, SSL *ssl)
+{
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+    X509 *leaf = SSL_get0_peer_certificate(ssl);
+    EVP_PKEY *key = leaf ? X509_get0_pubkey(leaf) : NULL, *exchanged = NULL;
+    if (key && EVP_PKEY_get_security_bits(key) < SECURITY_BITS)
+        add_weakness(out, "the server's key is %s of %d bits", EVP_PKEY_get0_type_name(key),
+                     EVP_PKEY_get_bits(key));
+    if (SSL_CIPHER_get_kx_nid(cipher) == NID_kx_rsa)
+        add_weakness(out, "the session keys are not forward secret (RSA key transport)");
+    if (SSL_get_peer_tmp_key(ssl, &exchanged) == 1 &&
+        EVP_PKEY_get_security_bits(exchanged) < SECURITY_BITS)
+        add_weakness(out, "the key exchange has %s of %d bits", EVP_PKEY_get0_type_name(exchanged),
+                     EVP_PKEY_get_bits(exchanged));
+    if (SSL_CIPHER_get_bits(cipher, NULL) < SECURITY_BITS)
+        add_weakness(out, "the cipher has %d bits", SSL_CIPHER_get_bits(cipher, NULL));
+    EVP_PKEY_free(exchanged);
 }
 
 /* RFC 9325: TLS 1.2 or better. */
@@ -228,6 +281,8 @@ static bool run_tls(struct link *link)
     bool good = false;
     if (context && SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION)) {
         SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
+        /* What is weak is told, not refused: that would leave people to guess why. */
+        SSL_CTX_set_security_level(context, 1);
         ssl = new_session(link->endpoint, context, link->fd);
     }
     if (!ssl) {
@@ -235,6 +290,7 @@ static bool run_tls(struct link *link)
     } else if (handshake(link, ssl)) {
         snprintf(link->out->protocol, sizeof link->out->protocol, "%s", SSL_get_version(ssl));
         snprintf(link->out->cipher, sizeof link->out->cipher, "%s", SSL_get_cipher_name(ssl));
+        weigh(link->out, ssl);
         good = keep_chain(link->out, ssl) == BASE_OK;
         if (!good)
             say(link, "", "there is no memory");

@@ -218,6 +218,12 @@ static void judge_contact(struct mta *mta, struct mta_host *host, const struct c
     const struct dane_verdict *verdict = &attempt->verdict;
     bool good = verdict->result == DANE_AUTHENTICATED || verdict->result == DANE_ENCRYPTED ||
                 verdict->result == DANE_PLAIN;
+    if (attempt->weak[0] != '\0') {
+        find(mta, AUTH_TLS_WEAK, host->endpoint->host, "%s: %s", attempt->address, attempt->weak);
+        step(mta, MTA_RANK_RENEW,
+             "Strengthen TLS of %s: %s. A new key needs its TLSA record first (kenter tlsa next).",
+             host->endpoint->host, attempt->weak);
+    }
     host->contacts++;
     host->dane += good;
     host->plain += attempt->protocol[0] != '\0' || verdict->result == DANE_PLAIN ||

@@ -198,6 +198,7 @@ static void attempt_json(struct base_buf *out, const struct cli_contact *contact
     member_time(out, "expiry", verdict->expiry);
     member(out, "protocol", attempt->protocol[0] != '\0' ? attempt->protocol : NULL);
     member(out, "cipher", attempt->cipher[0] != '\0' ? attempt->cipher : NULL);
+    member(out, "weak", attempt->weak[0] != '\0' ? attempt->weak : NULL);
     base_buf_printf(out, ",\"connected\":%s,\"certificates\":%zu}",
                     attempt->connected ? "true" : "false", attempt->chain_count);
 }
@@ -324,6 +325,8 @@ static void contact_findings(const struct cli_contact *contact, struct cli_call 
 {
     const struct dane_verdict *verdict = &contact->attempt.verdict;
     const char *address = contact->attempt.address;
+    if (contact->attempt.weak[0] != '\0')
+        find(call, AUTH_TLS_WEAK, contact->endpoint, address, "%s", contact->attempt.weak);
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as many as counted */
     switch (verdict->result) {
     case DANE_AUTHENTICATED:

@@ -35,7 +35,8 @@ static int check_visit(struct auth *auth, struct cli_visit *visit, const char *t
     *visit = (struct cli_visit){.service = auth->service, .options = auth->options};
     if (cli_visit_parse(visit, text) != BASE_OK)
         return BASE_EFORMAT;
-    if (visit->port == 0 && dane_service_info(auth->service)->port == 0)
+    if (visit->port == 0 && dane_service_info(auth->service)->port == 0 &&
+        dane_srv_prefix(visit->domain) == 0)
         return BASE_EINVAL;
     return BASE_OK;
 }
@@ -217,7 +218,9 @@ static int check_use(struct auth *auth)
     if (error == BASE_OK && visit.domain[0] != '[')
         error = dane_domain_to_ascii(visit.domain, ascii);
     if (error == BASE_EINVAL)
-        return cli_usage_error(call->verb, "the service %s has no port of its own: %s:PORT",
+        return cli_usage_error(call->verb,
+                               "the service %s has no port of its own: %s:PORT, or "
+                               "_SERVICE._tcp before the domain",
                                call->operands[0], call->operands[1]);
     return error == BASE_OK ? CLI_GOOD
                             : cli_usage_error(call->verb, "\"%s\" is no domain", call->operands[1]);
@@ -295,8 +298,9 @@ const struct cli_verb cli_verb_auth = {
         "whose TLSA records cannot be had is not used.\n\n"
         "SERVICE is smtp (MX, port 25), submission, submissions, imap, imaps, pop3, pop3s, sieve, "
         "xmpp-client, xmpp-server, sip (all by SRV records, or the domain itself without them), "
-        "https, or tls, which needs a port. With a port behind the domain neither MX nor SRV are "
-        "looked up: that host is the server.\n\n"
+        "https, or tls, which needs a port, or a service before the domain that is found by SRV: "
+        "_ldaps._tcp.example.org. With a port behind the domain neither MX nor SRV are looked up: "
+        "that host is the server.\n\n"
         "With --plan there is no connection: the servers in the order in which they are to be "
         "tried, and what each will have to prove. With --from the domains come from a file, a "
         "line for each, and many are looked at side by side; the output keeps their order.",
@@ -346,6 +350,7 @@ const struct cli_verb cli_verb_auth = {
             {"kenter auth --plan smtp example.org", "What a sender will demand; no connection."},
             {"kenter auth imap example.org", "Through SRV records, with STARTTLS or TLS at once."},
             {"kenter auth tls www.example.org:443", "A certain host and port."},
+            {"kenter auth tls _ldaps._tcp.example.org", "Any other service that SRV records name."},
             {"kenter auth smtp --plan --json --from domains", "A thousand domains at once."},
             {NULL, NULL}},
     .exits =

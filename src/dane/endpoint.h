@@ -22,7 +22,7 @@ enum dane_service {
     DANE_XMPP_SERVER, /* both _xmpp-server and _xmpps-server */
     DANE_SIP,         /* _sips._tcp, TLS from the start */
     DANE_HTTPS,
-    DANE_TLS, /* any: host and port given, TLS from the start */
+    DANE_TLS, /* any: host and port, or an SRV name given; TLS from the start */
     DANE_SERVICES
 };
 enum dane_start {

@@ -298,6 +298,37 @@ static bool read_literal(struct dane_plan *plan, const char *domain)
     return true;
 }
 
+size_t dane_srv_prefix(const char *domain)
+{
+    static const char transport[] = "._tcp.";
+    size_t service = strcspn(domain, ".");
+    bool is = domain[0] == '_' && service > 1 &&
+              strncasecmp(domain + service, transport, sizeof transport - 1) == 0 &&
+              domain[service + sizeof transport - 1] != '\0';
+    return is ? service + sizeof transport - 2 : 0;
+}
+
+/* Takes the domain, and the service that may stand before it. */
+static int read_domain(struct dane_plan *plan, const char *domain)
+{
+    size_t length;
+    if (dane_domain_to_ascii(domain, plan->domain) != BASE_OK)
+        return BASE_EFORMAT;
+    size_t prefix =
+        plan->service == DANE_TLS && plan->options.port == 0 ? dane_srv_prefix(plan->domain) : 0;
+    if (prefix > 0) {
+        memcpy(plan->srv, plan->domain, prefix);
+        plan->srv[prefix] = '\0';
+        memmove(plan->domain, plan->domain + prefix + 1, strlen(plan->domain + prefix));
+        plan->named = *plan->info;
+        plan->named.srv = plan->srv;
+        plan->info = &plan->named;
+    }
+    int status = dns_name_from_text(plan->name, &length, plan->domain, strlen(plan->domain),
+                                    (const uint8_t *)"");
+    return status == BASE_OK ? BASE_OK : BASE_EFORMAT;
+}
+
 int dane_plan_new(enum dane_service service, const char *domain,
                   const struct dane_plan_options *options, base_time now, struct dane_plan **out)
 {
@@ -310,16 +341,8 @@ int dane_plan_new(enum dane_service service, const char *domain,
         plan->options = *options;
     plan->now = now;
     base_arena_init(&plan->arena, PLAN_ARENA_MAX);
-    int status = BASE_OK;
-    if (!read_literal(plan, domain)) {
-        size_t length;
-        status = dane_domain_to_ascii(domain, plan->domain) == BASE_OK &&
-                         dns_name_from_text(plan->name, &length, plan->domain, strlen(plan->domain),
-                                            (const uint8_t *)"") == BASE_OK
-                     ? BASE_OK
-                     : BASE_EFORMAT;
-    }
-    if (status == BASE_OK && plan->options.port == 0 && plan->info->port == 0)
+    int status = read_literal(plan, domain) ? BASE_OK : read_domain(plan, domain);
+    if (status == BASE_OK && plan->options.port == 0 && plan->info->port == 0 && !plan->info->srv)
         status = BASE_EINVAL;
     if (status != BASE_OK) {
         dane_plan_free(plan);

@@ -41,10 +41,14 @@ struct dane_plan_options {
     uint32_t random; /* seed of the choice among equal weights (RFC 2782) */
 };
 
-/* `domain` as people write it, or "[192.0.2.1]". BASE_EFORMAT: no domain; BASE_ENOMEM. */
+/* `domain` as people write it, or "[192.0.2.1]"; with DANE_TLS also "_ldaps._tcp.example.org", any
+ * service that is found by SRV. BASE_EFORMAT: no domain; BASE_EINVAL: nothing says the port;
+ * BASE_ENOMEM. */
 int dane_plan_new(enum dane_service service, const char *domain,
                   const struct dane_plan_options *options, base_time now, struct dane_plan **out);
 void dane_plan_free(struct dane_plan *plan);
+/* Is it "_service._tcp.domain"? Then the length of "_service._tcp", else 0. */
+size_t dane_srv_prefix(const char *domain);
 
 enum dane_ask_kind { DANE_ASK_LOOKUP, DANE_ASK_STS };
 struct dane_ask {

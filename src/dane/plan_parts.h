@@ -35,6 +35,8 @@ struct plan_item {
 struct dane_plan {
     enum dane_service service;
     const struct dane_service_info *info;
+    struct dane_service_info named; /* `info` of a service that the user names by its SRV */
+    char srv[DANE_DOMAIN_MAX];
     struct dane_plan_options options;
     base_time now;
     char domain[DANE_DOMAIN_MAX];

@@ -34,8 +34,11 @@ static void demand_pkix(struct dane_plan *plan, struct dane_endpoint *endpoint, 
     }
     endpoint->demand = DANE_DEMAND_PKIX;
     endpoint->sni = plan->domain;
-    endpoint->reason = plan_text(plan, "%s: a CA must vouch for %s", why,
-                                 endpoint->reference_count > 1 ? "one of its names" : plan->domain);
+    bool posh = plan->options.port == 0 &&
+                (plan->service == DANE_XMPP_CLIENT || plan->service == DANE_XMPP_SERVER);
+    endpoint->reason =
+        plan_text(plan, "%s: a CA%s must vouch for %s", why, posh ? ", or a POSH document," : "",
+                  endpoint->reference_count > 1 ? "one of its names" : plan->domain);
 }
 
 /* The rules for a target that a secure statement leads to (the SRV, or the user). */
@@ -266,6 +269,13 @@ void plan_srv(struct dane_plan *plan)
         /* "." for TLS from the start alone leaves the other way as it is (XEP-0368). */
         plan_conclude(plan, DANE_OUTCOME_NONE,
                       plan_text(plan, "the domain says that it has no such service (SRV \".\")"));
+        return;
+    } else if (plan->info->port == 0) {
+        plan_conclude(plan, DANE_OUTCOME_NONE,
+                      plan_text(plan,
+                                "there is no SRV record at %s, and nothing else says where the "
+                                "service is",
+                                plan->info->srv));
         return;
     } else {
         add_domain_host(plan, plan->info->port, plan->info->start, absent_securely(plan));

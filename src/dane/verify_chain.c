@@ -101,6 +101,20 @@ static struct chain build(struct verify_judge *judge, X509_STORE *store, bool pa
     return chain;
 }
 
+static const char *chain_words(int error)
+{
+    switch (error) {
+    case X509_V_ERR_EE_KEY_TOO_SMALL:
+        return "the server's key is too weak (RFC 9325: RSA of 2048 bits at least)";
+    case X509_V_ERR_CA_KEY_TOO_SMALL:
+        return "the key of a CA in it is too weak (RFC 9325: RSA of 2048 bits at least)";
+    case X509_V_ERR_CA_MD_TOO_WEAK:
+        return "the digest of a signature in it is too weak (RFC 9325: SHA-256 at least)";
+    default:
+        return X509_verify_cert_error_string(error);
+    }
+}
+
 static const char *chain_tlsrpt(int error)
 {
     return error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID
@@ -163,7 +177,7 @@ static bool try_anchor(struct verify_judge *judge, X509 *anchor, size_t record, 
         verify_object(judge, VERIFY_NOT_LED, chain_tlsrpt(chain.error),
                       "a TLSA record names a CA of the domain's own, but the chain to it is not "
                       "good: %s",
-                      X509_verify_cert_error_string(chain.error));
+                      chain_words(chain.error));
     bool good = chain.certificates && names_fit(judge);
     if (good) {
         limit_by_chain(judge, chain.certificates);
@@ -256,8 +270,7 @@ static struct chain system_chain(struct verify_judge *judge)
     chain = build(judge, store, false);
     if (!chain.certificates)
         verify_object(judge, VERIFY_NOT_LED, chain_tlsrpt(chain.error),
-                      "the certificate is not to be trusted: %s",
-                      X509_verify_cert_error_string(chain.error));
+                      "the certificate is not to be trusted: %s", chain_words(chain.error));
     else if (!names_fit(judge))
         chain_free(&chain);
     return chain;

@@ -12,7 +12,7 @@ right), or what goes wrong: "no-tls", "old-tls", or "WHAT@STEP", where the steps
     refuse   says no                  inject   text behind the consent
 
 Of https it is the document, or an object of documents by path; "!404 Not Found" is an answer without one, "!https://…" leads
-elsewhere, "!silent" and "!endless" are what they say. "ready" goes to standard output when all of them listen."""
+elsewhere, "!silent" and "!endless" are what they say, "!type:text/html …" is a document of another type. "ready" goes to standard output when all of them listen."""
 import itertools
 import json
 import pathlib
@@ -84,7 +84,7 @@ class Server:
         with self.context.wrap_socket(connection, server_side=True) as secret:
             path = secret.recv(4096).split()[1].decode()
             text = self.does if isinstance(self.does, str) else self.does.get(path, "!404 Not Found")
-            status, more = ("200 OK", "") if not text.startswith("!") else (text[1:], "")
+            status, more, kind = text[1:] if text.startswith("!") else "200 OK", "", "text/plain"
             if text == "!endless":
                 secret.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
                 for _ in range(1600):
@@ -93,8 +93,10 @@ class Server:
                 time.sleep(WHILE)
             elif text.startswith("!https:"):
                 status, more = "302 Found", f"Location: {text[1:]}\r\n"
+            elif text.startswith("!type:"):
+                status, kind, text = "200 OK", *text[6:].split(" ", 1)
             body = "" if text.startswith("!") else text
-            secret.sendall(f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n{more}"
+            secret.sendall(f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n{more}"
                            f"Connection: close\r\n\r\n{body}".encode())
 
     def talk(self, connection):

@@ -74,6 +74,13 @@ def build(world):
         if srv and srv != "_imaps":
             domains.append(f"{srv}._tcp.services SRV 0 0 {port} services.host.test.")
     lines.append("services A 127.0.2.120")
+    # TLS at once through SRV: SIP, and a service that only its SRV names; one service in both ways.
+    for service, port in (("sips", 5061), ("ldaps", 636), ("xmpps-server", 5270), ("submissions", 465)):
+        world.serve("127.0.2.120", port, "tls", services)
+        lines.append(f"_{port}._tcp.services TLSA {services.tlsa()}")
+        domains.append(f"_{service}._tcp.{'direct' if port in (5270, 465) else 'services'} SRV 5 0 {port} services.host.test.")
+    domains += ["_xmpp-server._tcp.direct SRV 9 0 5269 services.host.test.", "_submission._tcp.direct SRV 1 0 587 services.host.test.",
+                "_ldaps._tcp.denied SRV 0 0 0 ."]
     world.serve("127.0.2.120", 8443, "tls", leaf)
     world.zone("host.test.", [some], "\n".join(lines))
     world.zone("mail.test.", [some], "\n".join(domains))
@@ -122,11 +129,34 @@ def test_anchors(world, name, result, words):
 @pytest.mark.parametrize("service, port, start", [
     ("imap", 143, "starttls"), ("pop3", 110, "starttls"), ("sieve", 4190, "starttls"),
     ("xmpp-server", 5269, "starttls"), ("xmpp-client", 5222, "starttls"), ("submission", 587, "starttls"),
+    ("sip", 5061, "tls"),
 ])
 def test_services(world, service, port, start):
     endpoint = only(world.auth(service, "services.mail.test"))
     assert (endpoint["port"], endpoint["start"], endpoint["delegation"]) == (port, start, "secure")
     assert endpoint["attempts"][0]["result"] == "authenticated", endpoint
+
+
+@pytest.mark.parametrize("service, ways", [("xmpp-server", [(5270, "tls"), (5269, "starttls")]),
+                                           ("submission", [(587, "starttls"), (465, "tls")])])
+def test_both_ways(world, service, ways):
+    """SRV of TLS at once and of STARTTLS, in the order of their priorities."""
+    (domain,) = world.auth(service, "direct.mail.test")["domains"]
+    assert [(each["port"], each["start"]) for each in domain["endpoints"]] == ways
+    assert all(each["attempts"][0]["by"] == "dane" for each in domain["endpoints"])
+
+
+def test_service_by_its_srv(world):
+    document = world.auth("tls", "_ldaps._tcp.services.mail.test")
+    assert document["domains"][0]["domain"] == "services.mail.test"
+    endpoint = only(document)
+    assert (endpoint["host"], endpoint["port"], endpoint["start"]) == ("services.host.test", 636, "tls")
+    assert endpoint["attempts"][0]["by"] == "dane"
+    assert {"kind": "srv", "name": "_ldaps.services.mail.test"} in endpoint["references"]
+    for name in ("denied", "without"):
+        assert world.auth("tls", f"_ldaps._tcp.{name}.mail.test", code=6)["domains"][0]["outcome"] == "none"
+    for wrong in ("_ldaps._udp.services.mail.test", "_._tcp.services.mail.test", "_ldaps._tcp", "_ldaps._tcp."):
+        world.kenter("auth", "tls", wrong, code=2, anchor=False)
 
 
 def test_host_and_port(world):

@@ -26,10 +26,10 @@ WHATS = {
     "flood": "without an end|without end|no XML|handshake fails", "more": "without end|before it is asked|answers \"|TLS handshake|injection",
 }
 ONLY_AT = {
-    ("no-tls", ""): "does not offer it", ("old-tls", ""): "handshake fails", ("refuse", "consent"): "answers \"|refuses it",
+    ("no-tls", ""): "does not offer it", ("old-tls", ""): "no TLS 1.2 or better", ("refuse", "consent"): "answers \"|refuses it",
     ("inject", "consent"): "injection", ("early", "offer"): "before it is asked", ("half", "tls"): "in time",
     ("silent", "tls"): "in time", ("slow", "tls"): "in time", ("drop", "tls"): "closes the connection|handshake fails",
-    ("garbage", "tls"): "handshake fails", ("flood", "tls"): "handshake fails",
+    ("garbage", "tls"): "is no TLS", ("flood", "tls"): "handshake fails",
 }
 
 
@@ -101,7 +101,7 @@ SHAPES = {
     "thousand": (lambda world: (bundle(world, "thousand", world.hundred * 10), world.hundred[0].tlsa()), "refused", "handshake"),
     "large": (lambda world: (world.large, world.large.tlsa()), "refused", "cannot be read"),
     "weak": (lambda world: (world.weak, world.weak.tlsa()), "authenticated", "3 1 1"),
-    "weak-anchored": (lambda world: (world.weak, world.authority.tlsa(2, 0)), "refused", "chain to it is not good"),
+    "weak-anchored": (lambda world: (world.weak, world.authority.tlsa(2, 0)), "refused", "RFC 9325"),
 }
 
 
@@ -182,5 +182,9 @@ def test_certificates(world):
     wrong = [(name, found[name]["reason"]) for name, (_, result, words) in table.items()
              if found[name]["result"] != result or words not in found[name]["reason"]]
     assert not wrong, wrong
+    # What is weak is told, whoever vouches for it.
+    assert "RSA of 1024 bits" in found["weak"]["weak"] and found["own"]["weak"] is None
+    done = world.kenter("auth", "imaps", "--server", world.resolver_used.address, "weak.imaps.bad.test")
+    assert "[dane.tls-weak]" in done.stdout + done.stderr
     # As people write it.
     assert world.auth("imaps", "Bücher.imaps.bad.test")["domains"][0]["domain"] == "xn--bcher-kva.imaps.bad.test"
