@@ -11,8 +11,11 @@ local async = require "util.async";
 local errors = require "util.error";
 local json = require "util.json";
 local nameprep = require "util.encodings".stringprep.nameprep;
+local jid_host = require "util.jid".host;
 local new_promise = require "util.promise".new;
+local resolver_chain = require "net.resolvers.chain".new;
 local server = require "net.server";
+local service_resolver = require "net.resolvers.service".new;
 local st = require "util.stanza";
 
 local socket_path = module:get_option_string("kenter_socket", "/run/kenter/auth.sock");
@@ -20,7 +23,11 @@ local answer_timeout = module:get_option_number("kenter_timeout", 40);
 -- May dialback do where nothing secure forbids it? As with Prosody's own check of certificates.
 local allow_dialback = module:get_option_boolean("kenter_dialback", not module:get_option_boolean("s2s_secure_auth", false));
 
+-- May an outgoing stream be used for other pairs of domains, too?
+local share_streams = module:get_option_boolean("kenter_share_streams", false);
+
 local hosts = prosody.hosts;
+local xmlns_dialback_feature = "urn:xmpp:features:dialback";
 local shortest_check = 5; -- seconds: what expires at once is not asked for all the time
 
 local verdicts = module:metric("counter", "verdicts", "", "Answers of kenter auth-server", { "state"; "proof" });
@@ -126,10 +133,11 @@ local function chain_of(session)
 end
 
 local function question_for(session, local_host, remote_host)
+	local own = local_host == session.from_host and remote_host == session.to_host;
 	local question = {
 		["local"] = local_host;
 		remote = remote_host;
-		direction = session.direction == "outgoing" and "out" or "in";
+		direction = session.direction == "incoming" and "in" or own and "out" or "reuse";
 		tls = session.secure and true or false;
 	};
 	local chain = chain_of(session);
@@ -151,14 +159,16 @@ end
 
 --- Proofs end.
 
-local watch; -- declared here, as it goes round
-
 local function end_pair(session, local_host, remote_host, verdict)
 	session.log("warn", "%s may no longer speak for %s: %s", session.direction, remote_host, verdict.reason);
-	local primary = session.direction == "outgoing" and session.to_host or session.from_host;
-	if remote_host ~= primary then
-		-- One of several domains on this stream: the others go on.
-		if session.hosts then session.hosts[remote_host] = nil; end
+	-- One of several pairs on this stream: the others go on.
+	if session.direction == "outgoing" and (remote_host ~= session.to_host or local_host ~= session.from_host) then
+		if hosts[local_host] and hosts[local_host].s2sout[remote_host] == session then
+			hosts[local_host].s2sout[remote_host] = nil;
+		end
+		return;
+	elseif session.direction == "incoming" and remote_host ~= session.from_host then
+		session.hosts[remote_host] = nil;
 		return;
 	end
 	local condition = verdict.state == "later" and "remote-connection-failed" or "not-authorized";
@@ -166,11 +176,17 @@ local function end_pair(session, local_host, remote_host, verdict)
 		errors.new({ type = "wait", condition = "remote-server-timeout", text = verdict.reason }));
 end
 
-function watch(session, local_host, remote_host, ttl)
+-- One watch for each pair, however often the pair is asserted.
+local function watch(session, local_host, remote_host, ttl)
+	local name = local_host .. " " .. remote_host;
+	session.kenter_watched = session.kenter_watched or {};
+	if session.kenter_watched[name] then return; end
+	session.kenter_watched[name] = true;
 	add_task(math.max(ttl, shortest_check), function ()
 		if session.destroyed or not session.conn then return end
 		ask_about(session, local_host, remote_host):next(function (verdict)
 			if session.destroyed or not session.conn then return end
+			session.kenter_watched[name] = nil;
 			if verdict.state == "yes" then
 				session.log("debug", "%s is proved again by %s", remote_host, verdict.proof);
 				watch(session, local_host, remote_host, verdict.ttl);
@@ -209,6 +225,7 @@ module:hook("s2s-check-certificate", function (event)
 	end
 	if verdict.state == "yes" then
 		session.cert_chain_status, session.cert_identity_status = "valid", "valid";
+		session.kenter_proved = true;
 		return true;
 	end
 	if verdict.state == "no" and verdict.dialback and allow_dialback then
@@ -261,6 +278,143 @@ local function asserted(event)
 	return true;
 end
 
+-- We take such assertions, and say so (XEP-0220 section 2.6).
+local function offer(event)
+	local dialback = event.features:get_child("dialback", xmlns_dialback_feature);
+	if dialback and not dialback:get_child("errors") then
+		dialback:tag("errors", { xmlns = xmlns_dialback_feature }):up();
+	end
+end
+
+-- Prosody sends replies as if the stream had one pair only.
+module:hook("s2sin-established", function (event)
+	local session = event.session;
+	function session.send(stanza)
+		local from, to = jid_host(stanza.attr.from) or session.to_host, jid_host(stanza.attr.to) or session.from_host;
+		return hosts[from] and module:context(from):fire_event("route/remote", { from_host = from, to_host = to, stanza = stanza });
+	end
+end);
+
+--- Outgoing streams for other pairs (RFC 7712 section 4.4): where a stream goes already to the server
+--- that a domain names, the pair is asserted on it, as above on incoming ones. If anything is in the way
+--- of that, Prosody opens a stream as it always does.
+
+local streams = {}; -- those that are proved, by address and port
+local carried = setmetatable({}, { __mode = "k" }); -- by stream: the pairs asserted on it
+local asking = {}; -- by pair: those whose fate is open
+
+local function place_of(ip, port)
+	return tostring(ip) .. " " .. tostring(port);
+end
+
+local function settle(pair, good)
+	if asking[pair.name] ~= pair then return; end
+	asking[pair.name] = nil;
+	local routes = hosts[pair.from] and hosts[pair.from].s2sout;
+	if not routes then return; end
+	if good and not routes[pair.to] then
+		routes[pair.to] = pair.session;
+		pair.session.log("info", "Carries %s->%s, too", pair.from, pair.to);
+		watch(pair.session, pair.from, pair.to, pair.verdict.ttl);
+	end
+	for _, stanza in ipairs(pair.queue) do
+		module:context(pair.from):fire_event("route/remote",
+			{ from_host = pair.from, to_host = pair.to, stanza = stanza, kenter_alone = true });
+	end
+end
+
+local function assert_pair(pair)
+	local session = pair.session;
+	carried[session] = carried[session] or {};
+	carried[session][pair.name] = pair;
+	local key = hosts[pair.from].modules.dialback.generate_dialback(session.streamid, pair.to, pair.from);
+	session.sends2s(st.stanza("db:result", { from = pair.from, to = pair.to }):text(key));
+end
+
+-- Of the address that Prosody would connect to.
+local function find_stream(pair, ip, port)
+	local session = ip and streams[place_of(ip, port)];
+	if not session or session.destroyed or asking[pair.name] ~= pair then
+		settle(pair, false);
+		return;
+	end
+	pair.session = session;
+	ask_about(session, pair.from, pair.to):next(function (verdict)
+		pair.verdict = verdict;
+		if verdict.state == "yes" and not session.destroyed and hosts[pair.from] and asking[pair.name] == pair then
+			assert_pair(pair);
+		else
+			settle(pair, false);
+		end
+	end);
+end
+
+local function route(event)
+	local from, to, stanza = event.from_host, event.to_host, event.stanza;
+	local host = hosts[from];
+	-- Who wants streams in both directions opens them.
+	if not share_streams or event.kenter_alone or stanza.attr.xmlns or stanza.name:find(":", 1, true) or not host or
+		host.s2sout[to] or not host.modules.dialback or host.modules.s2s_bidi then
+		return;
+	end
+	local name = from .. " " .. to;
+	if asking[name] then
+		table.insert(asking[name].queue, st.clone(stanza));
+		return true;
+	end
+	if next(streams) == nil then return; end
+	local pair = { name = name, from = from, to = to, queue = { st.clone(stanza) } };
+	asking[name] = pair;
+	add_task(answer_timeout, function () settle(pair, false); end);
+	resolver_chain({
+		service_resolver(to, "xmpps-server", "tcp", { default_port = false });
+		service_resolver(to, "xmpp-server", "tcp", { default_port = 5269 });
+	}):next(function (_, ip, port) find_stream(pair, ip, port); end);
+	return true;
+end
+
+local function look_at_features(session, features)
+	local dialback = features:get_child("dialback", xmlns_dialback_feature);
+	if dialback and dialback:get_child("errors") then
+		session.kenter_takes_pairs = true;
+	end
+end
+
+local function answered(event)
+	local session, stanza = event.origin, event.stanza;
+	local name = (nameprep(stanza.attr.to or "") or "") .. " " .. (nameprep(stanza.attr.from or "") or "");
+	local pair = session.type == "s2sout" and carried[session] and carried[session][name];
+	if not pair then return; end -- the stream's own
+	settle(pair, stanza.attr.type == "valid");
+	return true;
+end
+
+module:hook("s2sout-established", function (event)
+	local session = event.session;
+	-- On one for both directions stanzas come back, too, for pairs that nobody asserted.
+	if session.kenter_proved and session.kenter_takes_pairs and not session.incoming then
+		session.kenter_place = place_of(session.conn.peername or session.conn:ip(), session.conn.peerport);
+		streams[session.kenter_place] = session;
+	end
+end);
+
+module:hook("s2sout-destroyed", function (event)
+	local session = event.session;
+	if streams[session.kenter_place or ""] == session then
+		streams[session.kenter_place] = nil;
+	end
+	for _, pair in pairs(carried[session] or {}) do
+		if hosts[pair.from] and hosts[pair.from].s2sout[pair.to] == session then
+			hosts[pair.from].s2sout[pair.to] = nil;
+		end
+	end
+	for _, pair in pairs(asking) do
+		if pair.session == session then
+			add_task(0, function () settle(pair, false); end);
+		end
+	end
+end);
+
 --- Streams in both directions (XEP-0288): once any domain is proved on an incoming one, Prosody sends
 --- over it to the domain that it was opened for. That one may still be waiting for dialback.
 
@@ -274,6 +428,10 @@ end
 
 function module.add_host(module) -- luacheck: ignore 431/module
 	module:hook("stanza/jabber:server:dialback:result", asserted, 100);
+	module:hook("stanza/jabber:server:dialback:result", answered, 110);
+	module:hook("route/remote", route, -5);
+	module:hook("s2s-stream-features", offer, -1);
+	module:hook_tag("http://etherx.jabber.org/streams", "features", look_at_features, 1000);
 	module:hook("s2s-authenticated", limit_bidi, 100);
 end
 

@@ -1,6 +1,7 @@
 """kenter auth-server with real XMPP servers, Prosody with the module of integrations/prosody and ejabberd, each with many
 domains and one certificate that names its host only, in a private signed DNS (world_support.py)."""
 import base64
+import collections
 import hashlib
 import json
 import re
@@ -15,7 +16,8 @@ from xmpp_support import Asker, AuthServer, Ejabberd, Peer, Prosody, base64_of, 
 
 DOMAINS = 20
 X1, X2, X3, X4, WEB = "127.0.2.1", "127.0.2.2", "127.0.2.3", "127.0.2.4", "127.0.2.5"
-SHORT = ["short", "gone", "gonetoo"]  # their records live for seconds
+SHORT = ["short", "gone", "gonetoo", "lent"]  # their records live for seconds
+OPENING = "opening a new outgoing connection"
 CUSTOMERS = [f"c{i}.net" for i in range(1, DOMAINS + 1)]
 
 
@@ -43,7 +45,7 @@ def build(world, x1, x2, x3, ej, stranger):
                f"ey A {X4}\n_5269._tcp.ey TLSA {wrong}\nez A {X4}")
     world.zone("bad.net.", [two], f"b A {X1}\n_5269._tcp.b TLSA {x1.tlsa()}\n{srv} b", edit=corrupt)
     for name, records in {
-            "home": f"{srv} x2.peer.net.", "way": f"{srv} x2.peer.net.", "open": f"{srv} x3.host.net.",
+            "home": f"{srv} x2.peer.net.", "way": f"{srv} x2.peer.net.", "open": f"{srv} x3.host.net.", "plain": f"{srv} x3.host.net.",
             **{name: f"$TTL 6\n{srv} x1.host.net." for name in SHORT},
             "wrong": f"{srv} y1.host.net.\n{client} y1.host.net.", "mute": f"{srv} m1.host.net.", "two": f"{srv} x1.host.net.\n{client} x1.host.net.",
             "direct": f"{direct} x1.host.net.", "directwrong": f"{direct} y1.host.net.",
@@ -72,11 +74,12 @@ def stage(tmp_path_factory):
         service = AuthServer(world, "--server", "127.0.53.1", "--ca", ca.file)
         service.start()
         a = Prosody(world, "a", X1, [*CUSTOMERS, "wrong.net", "posh.net", "nobody.net", "bad.net", "mute.net", "short.net",
-                                     "gone.net", "direct.net", "directwrong.net"], x1, service,
-                    bidi=["two.net", "gonetoo.net"])
+                                     "gone.net", "lent.net", "direct.net", "directwrong.net"], x1, service,
+                    bidi=["two.net", "gonetoo.net"], settings="s2s_secure_auth = true\nkenter_share_streams = true")
         b = Prosody(world, "b", X2, ["home.net"], x2, service, bidi=["way.net"])
         # Takes dialback where nothing forbids it.
-        c = Prosody(world, "c", X3, [], x3, service, bidi=["open.net"], settings="s2s_secure_auth = false")
+        c = Prosody(world, "c", X3, ["plain.net"], x3, service, bidi=["open.net"],
+                    settings="s2s_secure_auth = false\nkenter_share_streams = true")
         ejabberd = Ejabberd(world, X4, ["e1.net", "e2.net", "ewrong.net", "eposh.net", "epkix.net", "enobody.net"],
                             ej, ca)
         servers = [ejabberd, a, b, c]
@@ -90,6 +93,7 @@ def stage(tmp_path_factory):
                 server.ready()
             stage = type("Stage", (), dict(world=world, a=a, b=b, c=c, ejabberd=ejabberd, x1=x1, stranger=stranger,
                                            service=service))
+            servers.append(Peer(world, "insistent", X2, x1, "short.net", "home.net", *["short.net"] * 5, "hear"))
             open_short_ones(stage)
             yield stage
         finally:
@@ -99,11 +103,12 @@ def stage(tmp_path_factory):
 
 def open_short_ones(stage):
     """Their proofs run out while other tests go on: see test_a_proof_that_ends."""
-    wishes = [(box, box.wish(*pair)) for box, *pair in (
+    wishes = [(box, *box.wish(*pair)) for box, *pair in (
         (stage.b, "home.net", "short.net"), (stage.a, "short.net", "home.net"), (stage.b, "home.net", "gone.net"),
         (stage.a, "gonetoo.net", "way.net"))]
     assert [box.fate(wish) for box, wish in wishes] == ["PONG"] * 4
-    for name in ("gone.net.", "gonetoo.net."):
+    assert [stage.c.ping("plain.net", domain) for domain in ("c1.net", "lent.net")] == ["PONG"] * 2
+    for name in ("gone.net.", "gonetoo.net.", "lent.net."):
         zone = stage.world.zones[name]
         zone.text = zone.text.replace("x1.host", "y1.host")
         zone.build()
@@ -215,6 +220,33 @@ def test_refused(stage, domain, words):
     assert stage.a.ping(domain, "home.net").startswith("LOST")
 
 
+# --- More pairs of domains on one stream.
+
+
+def test_many_domains_on_one_stream(stage):
+    """Each asserted domain is proved by the certificate on the stream, without asking back."""
+    peer = Peer(stage.world, "many", X2, stage.x1, "c1.net", "home.net", *CUSTOMERS, "wrong.net", "mute.net", "c1.net")
+    assert peer.lines() == ["EXTERNAL", *(f"{domain} valid" for domain in CUSTOMERS), "wrong.net error", "mute.net error",
+                            "c1.net valid"]
+
+
+def test_many_domains_on_one_stream_of_prosodies(stage):
+    """The domain of one sends to those of the other on one stream, and they to it on another one."""
+    before = stage.a.text().count(OPENING)
+    assert {stage.c.fate(wish) for wish in stage.c.wish("plain.net", *CUSTOMERS)} == {"PONG"}
+    wishes = [wish for domain in CUSTOMERS for wish in stage.a.wish(domain, "plain.net")]
+    assert {stage.a.fate(wish) for wish in wishes} == {"PONG"}
+    for domain in CUSTOMERS[1:]:
+        assert f"Carries plain.net->{domain}, too" in stage.c.text() and f"Carries {domain}->plain.net, too" in stage.a.text()
+    assert (stage.a.text().count(OPENING), stage.c.text().count(OPENING)) == (before, 1)
+    # One that names the same server, but not securely, or that the server cannot be proved for, gets a stream of its own.
+    assert stage.c.ping("plain.net", "posh.net") == "PONG"
+    assert "Carries plain.net->posh.net" not in stage.c.text()
+    lost = stage.c.ping("plain.net", "wrong.net")
+    assert lost.startswith("LOST") and "not-authorized" in lost, lost
+    assert "Carries plain.net->wrong.net" not in stage.c.text()
+
+
 # --- Streams in both directions (XEP-0288).
 
 
@@ -224,8 +256,13 @@ def test_both_directions(stage):
     assert stage.b.ping("way.net", "two.net") == "PONG"
     text = stage.b.text()[since:]
     assert "two.net is proved by dane" in text and "Setting up to handle route from way.net to two.net" in text
-    assert "opening a new outgoing connection" not in text
+    assert OPENING not in text
     assert "way.net is proved by dane" in stage.a.text()
+    # Such streams are for their own pair.
+    assert stage.a.ping("c7.net", "home.net") == "PONG"
+    both = set(re.findall(r"(s2sout\w+)\s+debug\s+Requesting bidirectional stream", stage.a.text()))
+    many = set(re.findall(r"(s2sout\w+)\s+info\s+Carries", stage.a.text()))
+    assert both and many and not both & many
 
 
 def test_the_other_direction_is_of_who_is_proved(stage):
@@ -238,16 +275,6 @@ def test_the_other_direction_is_of_who_is_proved(stage):
         assert "<iq" not in thief.text()
     finally:
         thief.end()
-
-
-# --- More domains on one stream.
-
-
-def test_many_domains_on_one_stream(stage):
-    """Each asserted domain is proved by the certificate on the stream, without asking back."""
-    peer = Peer(stage.world, "many", X2, stage.x1, "c1.net", "home.net", *CUSTOMERS, "wrong.net", "mute.net", "c1.net")
-    assert peer.lines() == ["EXTERNAL", *(f"{domain} valid" for domain in CUSTOMERS), "wrong.net error", "mute.net error",
-                            "c1.net valid"]
 
 
 def test_a_strangers_stream(stage):
@@ -293,12 +320,27 @@ def test_ejabberd_refused(stage, domain):
 def test_a_proof_that_ends(stage):
     """It is asked for again when it ends; when the domain has moved away meanwhile, the stream ends, too, and what went the
     other way on it."""
-    stage.b.wait_log("short.net is proved again by dane", 2)  # on the stream there, and on the one from there
+    # On the stream there, on the one from there, and on that of a peer that asserts it over and over.
+    stage.b.wait_log("short.net is proved again by dane", 3)
     stage.b.wait_log("outgoing may no longer speak for gone.net")
     stage.b.wait_log("incoming may no longer speak for gonetoo.net")
+    stage.c.wait_log("outgoing may no longer speak for lent.net")
+    assert "LOST" in stage.c.ping("plain.net", "lent.net")
     assert stage.b.ping("home.net", "short.net") == "PONG"
     assert "LOST" in stage.b.ping("home.net", "gone.net")
     assert "LOST" in stage.b.ping("way.net", "gonetoo.net")
+    again = collections.Counter(re.findall(r"(s2s\w+)\s+debug\s+short.net is proved again", stage.b.text()))
+    assert len(again) == 3 and max(again.values()) <= min(again.values()) + 1, again
+
+
+def test_a_stream_of_many_that_ends(stage):
+    """Another one carries what it carried."""
+    assert {stage.c.fate(wish) for wish in stage.c.wish("plain.net", *CUSTOMERS)} == {"PONG"}
+    before = stage.c.text().count(OPENING)
+    assert stage.c.ping("plain.net", f"cut:{CUSTOMERS[4]}") == "PONG"
+    assert stage.c.ping("plain.net", CUSTOMERS[0]) == "PONG"
+    assert {stage.c.fate(wish) for wish in stage.c.wish("plain.net", *CUSTOMERS)} == {"PONG"}
+    assert stage.c.text().count(OPENING) <= before + 1
 
 
 def test_without_the_service(stage):
@@ -315,7 +357,7 @@ def test_without_the_service(stage):
     assert stage.b.ping("home.net", "c11.net") == "PONG"
     stage.service.process.send_signal(signal.SIGSTOP)
     since = len(stage.a.text())
-    asked = stage.b.wish("home.net", "c13.net")
+    (asked,) = stage.b.wish("home.net", "c13.net")
     stage.a.wait_log("Stream encrypted", since=since)
     time.sleep(0.2)  # the question is on its way
     stage.service.kill()

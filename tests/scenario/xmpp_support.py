@@ -57,14 +57,18 @@ class Asker:
 
 
 PINGER = """
--- Pings whoever is named in a file, and writes down what comes.
+-- Pings whoever is named in a file, and writes down what comes. "cut:": closes the stream there instead.
 local st = require "util.stanza";
 module:add_timer(0.1, function ()
     local file = io.open(module:get_option_string("test_wishes"));
     if not file then return 0.1; end
     local wishes = file:read("a"); file:close();
     os.remove(module:get_option_string("test_wishes"));
-    for from, to in wishes:gmatch("(%S+) (%S+)\\n") do
+    for from, to in wishes:gmatch("(%S+) cut:(%S+)\\n") do
+        prosody.hosts[from].s2sout[to]:close();
+        module:log("info", "PONG %s cut:%s", from, to);
+    end
+    for from, to in wishes:gmatch("(%S+) ([^%s:]+)\\n") do
         module:send_iq(st.iq({ type = "get", from = from, to = to, id = "ping-" .. to }):tag("ping", { xmlns = "urn:xmpp:ping" }), nil, 30)
             :next(function () module:log("info", "PONG %s %s", from, to); end,
                 function (err) module:log("info", "LOST %s %s %s %s %s", from, to, err.type, err.condition, tostring(err.text)); end);
@@ -114,14 +118,14 @@ log = {{ {{ levels = {{ min = "debug" }}; to = "console" }} }}
     def ready(self):
         self.wait_log(f"Activated service 's2s' on [{self.address}]:5269")
 
-    def wish(self, local, remote):
-        """A ping; what it gives is found out with `fate`."""
+    def wish(self, local, *remotes):
+        """Pings; what each gives is found out with `fate`."""
         since = len(self.text())
         aside, wishes = self.path / f"wish-{local}", self.path / f"wishes-{local}"
         wait(lambda: self.alive() or not wishes.exists(), f"{local} to begin with the wish before")
-        aside.write_text(f"{local} {remote}\n")
+        aside.write_text("".join(f"{local} {remote}\n" for remote in remotes))
         aside.rename(wishes)
-        return local, remote, since
+        return [(local, remote, since) for remote in remotes]
 
     def fate(self, wished):
         """What comes of it: "PONG", or the words of the error."""
@@ -136,7 +140,7 @@ log = {{ {{ levels = {{ min = "debug" }}; to = "console" }} }}
         return found[0][0] + found[0][1]
 
     def ping(self, local, remote):
-        return self.fate(self.wish(local, remote))
+        return self.fate(*self.wish(local, remote))
 
 
 class Ejabberd(Server):
