@@ -9,6 +9,7 @@
 #include "net/listeners.h"
 #include "process/channel.h"
 #include "process/sandbox.h"
+#include "zone_text.h"
 
 #include <poll.h>
 #include <setjmp.h>
@@ -131,18 +132,9 @@ static void publish(unsigned serial)
     char text[200];
     snprintf(text, sizeof(text), "@ 300 SOA ns host %u 7200 900 1209600 300\n@ 300 NS ns\n",
              serial);
-    struct dns_zonefile_options options = {.origin = apex(), .threads = 1};
-    struct dns_zonefile file;
-    struct base_findings findings;
-    struct zone *zone;
+    struct zone *zone = zone_from_text(text, "example.");
     struct image *image;
     struct image_options writing = {.writer = true, .no_sync = true, .map_size = 64 << 20};
-    base_findings_init(&findings, 10);
-    assert_int_equal(
-        dns_zonefile_read_memory("test", text, strlen(text), &options, &findings, &file), BASE_OK);
-    assert_int_equal(zone_build(&file, 1, &findings, &zone), BASE_OK);
-    base_findings_free(&findings);
-    dns_zonefile_free(&file);
     assert_int_equal(image_open(directory, &writing, &image), BASE_OK);
     struct image_publish request = {.zone = zone, .now = 1700000000};
     assert_int_equal(image_publish(image, &request, NULL), BASE_OK);

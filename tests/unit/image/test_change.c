@@ -3,9 +3,9 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/reader.h"
-#include "fixtures.h"
 #include "image/image.h"
 #include "zone/diff.h"
+#include "zone_text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,7 +102,7 @@ static struct zone *make_zone(const struct version *version)
         if (seed % 3 != 0)
             random_record(&buf, &seed);
     }
-    struct zone *zone = zone_from(base_buf_string(&buf), "example.");
+    struct zone *zone = zone_from_text(base_buf_string(&buf), "example.");
     base_buf_free(&buf);
     return zone;
 }
@@ -405,7 +405,7 @@ static void test_random(void **state)
     unsigned seed = 20260722;
     struct version version = {.serial = 1, .minimum = 90};
     /* Zones with other ids around it. */
-    struct zone *other = zone_from("@ 60 SOA a. b. 1 1 1 1 1\n@ 60 NS a.\n", "aaa.");
+    struct zone *other = zone_from_text("@ 60 SOA a. b. 1 1 1 1 1\n@ 60 NS a.\n", "aaa.");
     for (unsigned round = 0; round < 250; round++) {
         if (round % 25 == 0) {
             for (unsigned i = 0; i < RECORDS; i++)
@@ -457,9 +457,9 @@ static int gather_step(void *context, const struct image_history *piece)
 /* Times of expiry, and a history that is the same as after publishing with `previous`. */
 static void test_history_and_times(void **state)
 {
-    struct zone *first = zone_from(HEAD("1") "w 60 A 192.0.2.1\nw " SIG("2030"), "example.");
-    struct zone *second =
-        zone_from(HEAD("2") "w 60 A 192.0.2.2\nw " SIG("2029") "x 60 A 192.0.2.1\n", "example.");
+    struct zone *first = zone_from_text(HEAD("1") "w 60 A 192.0.2.1\nw " SIG("2030"), "example.");
+    struct zone *second = zone_from_text(
+        HEAD("2") "w 60 A 192.0.2.2\nw " SIG("2029") "x 60 A 192.0.2.1\n", "example.");
     struct zone_delta delta = delta_of(first, second);
     struct image *images[2];
     struct base_buf steps[2];

@@ -2,9 +2,9 @@
  * killed in the midst of it. */
 #include "base/buf.h"
 #include "base/error.h"
-#include "fixtures.h"
 #include "image/internal.h"
 #include "zone/diff.h"
+#include "zone_text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -157,7 +157,7 @@ static struct image_place find(struct image_reader *reader, const struct image_z
 static void test_find(void **state)
 {
     struct image *image = open_image();
-    struct zone *zone = zone_from(first_text, "example.");
+    struct zone *zone = zone_from_text(first_text, "example.");
     assert_true(publish(image, zone, NULL).whole);
     assert_holds(image, zone);
     struct image_reader *reader;
@@ -228,8 +228,8 @@ static size_t steps_from(struct image *image, const char *apex, uint32_t serial)
 static void test_difference(void **state)
 {
     struct image *image = open_image();
-    struct zone *first = zone_from(first_text, "example.");
-    struct zone *second = zone_from(second_text, "example.");
+    struct zone *first = zone_from_text(first_text, "example.");
+    struct zone *second = zone_from_text(second_text, "example.");
     publish(image, first, NULL);
     struct image_published published = publish(image, second, first);
     assert_false(published.whole);
@@ -354,7 +354,7 @@ static struct zone *random_version(unsigned serial, unsigned *seed)
                        'a' + (random >> 12 & 7), random & 0x8000 ? "." : "",
                        'a' + (random >> 16 & 7), rdata);
     }
-    return zone_from(text, "example.");
+    return zone_from_text(text, "example.");
 }
 
 struct touched {
@@ -456,9 +456,9 @@ static void test_random_differences(void **state)
 static void test_remove_and_batch(void **state)
 {
     struct image *image = open_image();
-    struct zone *a = zone_from(HEAD("1") "ns A 192.0.2.1\n", "example.");
-    struct zone *b = zone_from(HEAD("2") "x A 192.0.2.1\n", "sub.example.");
-    struct zone *root = zone_from(HEAD("3") "x A 192.0.2.1\n", ".");
+    struct zone *a = zone_from_text(HEAD("1") "ns A 192.0.2.1\n", "example.");
+    struct zone *b = zone_from_text(HEAD("2") "x A 192.0.2.1\n", "sub.example.");
+    struct zone *root = zone_from_text(HEAD("3") "x A 192.0.2.1\n", ".");
     assert_int_equal(image_begin(image), BASE_OK);
     publish(image, a, NULL);
     publish(image, b, NULL);
@@ -514,8 +514,8 @@ static void assert_template(struct image_reader *reader, const uint8_t *apex, ui
 static void test_template(void **state)
 {
     struct image *image = open_image();
-    struct zone *a = zone_from(HEAD("1") "ns A 192.0.2.1\n", "example.");
-    struct zone *b = zone_from(HEAD("2") "ns A 192.0.2.2\n", "example.");
+    struct zone *a = zone_from_text(HEAD("1") "ns A 192.0.2.1\n", "example.");
+    struct zone *b = zone_from_text(HEAD("2") "ns A 192.0.2.2\n", "example.");
     struct image_reader *reader;
     assert_int_equal(image_set_template(image, a->apex, 7), BASE_ENOENT);
     publish(image, a, NULL);
@@ -545,7 +545,7 @@ static struct zone *big_zone(unsigned names, unsigned serial)
     base_buf_printf(&text, "@ 60 SOA a. b. %u 1 1 1 1\n@ NS ns.example.\n", serial);
     for (unsigned i = 0; i < names; i++)
         base_buf_printf(&text, "n%u 60 TXT %060u\n", i, i + serial);
-    struct zone *zone = zone_from(base_buf_string(&text), "example.");
+    struct zone *zone = zone_from_text(base_buf_string(&text), "example.");
     base_buf_free(&text);
     return zone;
 }
@@ -561,7 +561,7 @@ static struct zone *mixed_zone(const char *origin, unsigned names)
         for (unsigned k = 0; k < 60 && i % 50 == 3; k++)
             base_buf_printf(&text, "n%u 60 TXT %0100u\n", i * 7, k);
     }
-    struct zone *zone = zone_from(base_buf_string(&text), origin);
+    struct zone *zone = zone_from_text(base_buf_string(&text), origin);
     base_buf_free(&text);
     return zone;
 }
@@ -652,7 +652,7 @@ static void test_fetch(void **state)
     const uint8_t *before = place.name.value;
     image_fetch(reader, names, 1);
     struct zone *next = big_zone(10, 1),
-                *a = zone_from("@ 60 SOA a. b. 2 1 1 1 1\n@ NS a.\n", "a.");
+                *a = zone_from_text("@ 60 SOA a. b. 2 1 1 1 1\n@ NS a.\n", "a.");
     image_reader_release(plain);
     publish(image, a, NULL);
     publish(image, next, NULL);

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "registry/registry.h"
 #include "zone/diff.h"
+#include "zone_text.h"
 
 #define NAME(text) ((const uint8_t *)(text))
 static const uint8_t example[] = "\7example";
@@ -84,21 +85,6 @@ static enum base_finding_code refused(int expected)
     enum base_finding_code code = findings.items[0].code;
     base_findings_free(&findings);
     return code;
-}
-
-static struct zone *zone_from(const char *text)
-{
-    struct dns_zonefile_options options = {.origin = example, .threads = 1};
-    struct dns_zonefile file;
-    struct base_findings findings;
-    struct zone *zone;
-    base_findings_init(&findings, 10);
-    assert_int_equal(
-        dns_zonefile_read_memory("test", text, strlen(text), &options, &findings, &file), BASE_OK);
-    assert_int_equal(zone_build(&file, 1, &findings, &zone), BASE_OK);
-    base_findings_free(&findings);
-    dns_zonefile_free(&file);
-    return zone;
 }
 
 static struct zone *load(struct registry *registry, uint64_t *edition)
@@ -237,11 +223,12 @@ static void test_records(void **state)
     base_findings_init(&findings, 10);
     assert_int_equal(registry_load(registry, example, 1, &findings, &back, &loaded), BASE_ENOENT);
     assert_int_equal(findings.count, 0);
-    zone =
-        zone_from("@ 600 SOA Ns hostmaster 1 7200 900 1209600 600\n@ 600 NS Ns\n"
-                  "Ns 600 A 192.0.2.1\n\\000\\001.x 60 TXT \"a\"\n*.w 60 MX 5 Mail.Example.net.\n"
-                  "@ 60 TYPE65280 \\# 0\nns 60 RRSIG A 13 2 600 20300101000000 20200101000000 1 "
-                  "example. AAAA\n");
+    zone = zone_from_text(
+        "@ 600 SOA Ns hostmaster 1 7200 900 1209600 600\n@ 600 NS Ns\n"
+        "Ns 600 A 192.0.2.1\n\\000\\001.x 60 TXT \"a\"\n*.w 60 MX 5 Mail.Example.net.\n"
+        "@ 60 TYPE65280 \\# 0\nns 60 RRSIG A 13 2 600 20300101000000 20200101000000 1 "
+        "example. AAAA\n",
+        "example.");
     assert_int_equal(registry_replace(registry, zone, &edition), BASE_OK);
     assert_int_equal(edition, 1);
     back = load(registry, &loaded);
@@ -261,9 +248,10 @@ static void test_records(void **state)
     };
     assert_int_equal(registry_edit(registry, example, edits, 6, &edition), BASE_OK);
     assert_int_equal(edition, 2);
-    zone = zone_from("@ 600 SOA Ns hostmaster 1 7200 900 1209600 600\n@ 600 NS Ns\n"
-                     "Ns 90 A 192.0.2.2\n\\000\\001.x 60 TXT \"a\"\nnew 60 A 192.0.2.5\n"
-                     "@ 60 TYPE65280 \\# 0\n");
+    zone = zone_from_text("@ 600 SOA Ns hostmaster 1 7200 900 1209600 600\n@ 600 NS Ns\n"
+                          "Ns 90 A 192.0.2.2\n\\000\\001.x 60 TXT \"a\"\nnew 60 A 192.0.2.5\n"
+                          "@ 60 TYPE65280 \\# 0\n",
+                          "example.");
     back = load(registry, &loaded);
     assert_int_equal(loaded, 2);
     assert_same_zone(zone, back);

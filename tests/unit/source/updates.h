@@ -15,24 +15,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "source/update.h"
-
-static inline struct zone *zone_from_text(const char *text, const char *origin)
-{
-    uint8_t apex[DNS_NAME_MAX];
-    size_t length;
-    assert_int_equal(dns_name_from_text(apex, &length, origin, strlen(origin), NULL), BASE_OK);
-    struct dns_zonefile_options options = {.origin = apex, .threads = 1};
-    struct dns_zonefile file;
-    struct base_findings findings;
-    struct zone *zone;
-    base_findings_init(&findings, 100);
-    assert_int_equal(
-        dns_zonefile_read_memory("test", text, strlen(text), &options, &findings, &file), BASE_OK);
-    assert_int_equal(zone_build(&file, 1, &findings, &zone), BASE_OK);
-    base_findings_free(&findings);
-    dns_zonefile_free(&file);
-    return zone;
-}
+#include "zone_text.h"
 
 #define WORDS_MAX 40
 static inline unsigned words_of(char *line, char *words[WORDS_MAX])
