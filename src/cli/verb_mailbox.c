@@ -30,18 +30,22 @@ static int make_openpgp(struct cli_call *call, struct cli_made *made, const uint
     uint8_t *file = NULL, *key = NULL;
     size_t length, key_length = 0;
     char why[200];
-    bool named = false;
+    struct dane_openpgp_facts facts;
     int error = cli_made_read(call, path, DANE_MATERIAL_OCTETS, &file, &length);
     if (error != BASE_OK)
         return error;
-    error = dane_openpgp_read(file, length, mailbox, &key, &key_length, &named, why);
+    error = dane_openpgp_read(file, length, mailbox, &key, &key_length, &facts, why);
     free(file);
     if (error == BASE_EFORMAT)
         return cli_made_bad(call, path, "%s", why);
     if (error != BASE_OK)
         return error;
     struct base_place place = {.file = path};
-    if (!named)
+    if (facts.sum_differs)
+        base_findings_add(&call->findings, AUTH_MATERIAL_ODD, &place,
+                          "the checksum of its armor is of other octets: compare the key with its "
+                          "owner's, since the file was changed or damaged");
+    if (!facts.has_mailbox)
         base_findings_add(&call->findings, AUTH_MATERIAL_ODD, &place,
                           "no user ID of the key is of <%s>", mailbox);
     if (key_length > DNS_RDATA_MAX)

@@ -144,24 +144,52 @@ size_t dane_ssh_key_sshfp(const struct dane_ssh_key *key, uint8_t type, uint8_t 
 
 static const char armor_begin[] = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 
-/* The lines between the empty one behind the headers and the checksum or the end. */
-static int unarmor(const char *text, uint8_t **out, size_t *out_length, char why[200])
+/* RFC 9580 section 6.1.1. */
+static uint32_t checksum(const uint8_t *data, size_t length)
 {
-    const char *end = strstr(text, "-----END PGP PUBLIC KEY BLOCK-----");
+    uint32_t sum = 0xb704ce;
+    for (size_t i = 0; i < length; i++) {
+        sum ^= (uint32_t)data[i] << 16;
+        for (int bit = 0; bit < 8; bit++)
+            sum = sum << 1 ^ (sum & 0x800000 ? 0x1864cfb : 0);
+    }
+    return sum & 0xffffff;
+}
+
+/* The line behind the data: "=" and three octets. */
+static bool sum_differs(const char *line, const uint8_t *data, size_t length)
+{
+    uint8_t sum[3];
+    size_t size;
+    if (line == NULL)
+        return false;
+    return strcspn(line, " \t\r\n") != 5 ||
+           base_base64_decode(sum, sizeof(sum), &size, line + 1, 4) != BASE_OK || size != 3 ||
+           checksum(data, length) != ((uint32_t)sum[0] << 16 | (uint32_t)sum[1] << 8 | sum[2]);
+}
+
+/* The lines between the empty one behind the headers and the checksum or the end. */
+static int unarmor(const char *text, uint8_t **out, size_t *out_length,
+                   struct dane_openpgp_facts *facts, char why[200])
+{
+    const char *sum = NULL;
     const char *at = strchr(text, '\n');
+    const char *end = at == NULL ? NULL : strstr(at, "\n-----END PGP PUBLIC KEY BLOCK-----");
     size_t kept = 0;
-    if (end == NULL || at == NULL) {
+    if (end == NULL) {
         snprintf(why, 200, "the armor has no end");
         return BASE_EFORMAT;
     }
-    /* Headers are lines with a colon. */
-    for (at++; at < end && memchr(at, ':', strcspn(at, "\n")) != NULL;)
+    /* Headers are lines with a colon. The end stands in a line of its own, behind them. */
+    for (end++, at++; at < end && memchr(at, ':', strcspn(at, "\n")) != NULL;)
         at += strcspn(at, "\n") + 1;
     char *joined = malloc((size_t)(end - at) + 1);
     uint8_t *octets = malloc((size_t)(end - at) + 1);
     for (; joined != NULL && at < end; at++) {
-        if (*at == '=' && (at[-1] == '\n') && at + 5 <= end)
-            break; /* the checksum, which RFC 9580 lets us leave aside */
+        if (*at == '=' && at[-1] == '\n' && strcspn(at, "\r\n") > 2) { /* no padding */
+            sum = at;
+            break;
+        }
         if (!isspace((unsigned char)*at))
             joined[kept++] = *at;
     }
@@ -172,11 +200,13 @@ static int unarmor(const char *text, uint8_t **out, size_t *out_length, char why
     free(joined);
     if (status == BASE_EFORMAT)
         snprintf(why, 200, "the armor does not hold base64");
-    if (status != BASE_OK)
+    if (status != BASE_OK) {
         free(octets);
-    else
-        *out = octets;
-    return status;
+        return status;
+    }
+    facts->sum_differs = sum_differs(sum, octets, *out_length);
+    *out = octets;
+    return BASE_OK;
 }
 
 struct packet {
@@ -239,14 +269,13 @@ static bool names_mailbox(const struct packet *packet, const char *mailbox)
     return false;
 }
 
-static int check_packets(const uint8_t *data, size_t length, const char *mailbox, bool *has_mailbox,
-                         char why[200])
+static int check_packets(const uint8_t *data, size_t length, const char *mailbox,
+                         struct dane_openpgp_facts *facts, char why[200])
 {
     enum { SECRET = 5, PUBLIC = 6, SECRET_SUB = 7, USER_ID = 13 };
     size_t at = 0, keys = 0, users = 0;
     struct packet packet;
     const char *wrong = NULL;
-    *has_mailbox = false;
     while (wrong == NULL && at < length) {
         bool first = at == 0;
         if (!next_packet(data, length, &at, &packet))
@@ -259,7 +288,7 @@ static int check_packets(const uint8_t *data, size_t length, const char *mailbox
             wrong = "it holds more than one key; export the one of this mailbox only";
         else if (packet.tag == USER_ID) {
             users++;
-            *has_mailbox |= mailbox != NULL && names_mailbox(&packet, mailbox);
+            facts->has_mailbox |= mailbox != NULL && names_mailbox(&packet, mailbox);
         }
     }
     if (wrong == NULL && users == 0)
@@ -271,20 +300,24 @@ static int check_packets(const uint8_t *data, size_t length, const char *mailbox
 }
 
 int dane_openpgp_read(const uint8_t *file, size_t length, const char *mailbox, uint8_t **out,
-                      size_t *out_length, bool *has_mailbox, char why[200])
+                      size_t *out_length, struct dane_openpgp_facts *facts, char why[200])
 {
+    struct dane_openpgp_facts found = {0};
     uint8_t *data = NULL;
     size_t data_length = length;
-    /* The file ends with a NUL that does not count (base_file_read); so text is a string. */
-    const char *armor =
-        memchr(file, '\0', length) == NULL ? strstr((const char *)file, armor_begin) : NULL;
+    /* Packets begin with an octet that no armor has. The file ends with a NUL that does not count
+     * (base_file_read); so text is a string. */
+    bool packets = length > 0 && (file[0] & 0x80);
+    const char *armor = packets || memchr(file, '\0', length) != NULL
+                            ? NULL
+                            : strstr((const char *)file, armor_begin);
     int status = BASE_OK;
     if (armor == NULL && length >= 11 && memcmp(file, "-----BEGIN ", 11) == 0) {
         snprintf(why, 200, "it is armored, but not as a public key of OpenPGP");
         return BASE_EFORMAT;
     }
     if (armor != NULL) {
-        status = unarmor(armor, &data, &data_length, why);
+        status = unarmor(armor, &data, &data_length, &found, why);
     } else {
         data = malloc(length + 1);
         status = data == NULL ? BASE_ENOMEM : BASE_OK;
@@ -292,13 +325,14 @@ int dane_openpgp_read(const uint8_t *file, size_t length, const char *mailbox, u
             memcpy(data, file, length);
     }
     if (status == BASE_OK) {
-        status = check_packets(data, data_length, mailbox, has_mailbox, why);
+        status = check_packets(data, data_length, mailbox, &found, why);
         if (status != BASE_OK)
             free(data);
     }
     if (status == BASE_OK) {
         *out = data;
         *out_length = data_length;
+        *facts = found;
     }
     return status;
 }

@@ -27,10 +27,15 @@ size_t dane_ssh_key_sshfp(const struct dane_ssh_key *key, uint8_t type,
                           uint8_t out[DANE_SSHFP_MAX]);
 
 /* A public key of OpenPGP, armored or not, to its octets; malloc'ed. Checks the frames of its
- * packets: one primary key, with at least one user ID, nothing secret. `mailbox` (NULL: none) is
- * looked for in its user IDs. BASE_EFORMAT with `why`; BASE_ENOMEM. */
+ * packets: one primary key, with at least one user ID, nothing secret. BASE_EFORMAT with `why`;
+ * BASE_ENOMEM. */
+struct dane_openpgp_facts {
+    bool has_mailbox; /* some user ID is of `mailbox` */
+    bool sum_differs; /* the armor has a checksum, and of other octets. That is no reason to refuse
+                       * a key (RFC 9580 section 6.1), but one to look at the file */
+};
 int dane_openpgp_read(const uint8_t *file, size_t length, const char *mailbox, uint8_t **out,
-                      size_t *out_length, bool *has_mailbox, char why[200]);
+                      size_t *out_length, struct dane_openpgp_facts *facts, char why[200]);
 
 /* The public key field of IPSECKEY and its algorithm (2 RSA, 3 ECDSA, 4 EdDSA), from a
  * SubjectPublicKeyInfo; malloc'ed. BASE_EUNSUPPORTED, BASE_EFORMAT, BASE_ENOMEM. */

@@ -2,6 +2,7 @@
 only when they are secure."""
 import base64
 import os
+import re
 
 import pytest
 
@@ -22,9 +23,17 @@ USER = packet(13, b"Hugh <hugh@good.test>")
 PUBLIC = packet(6, b"\x04" + bytes(50))
 
 
-def armor(data, kind="PUBLIC"):
-    text = base64.encodebytes(data).decode()
-    return f"-----BEGIN PGP {kind} KEY BLOCK-----\nComment: x\n\n{text}=AAAA\n-----END PGP {kind} KEY BLOCK-----\n".encode()
+def crc24(data):
+    """RFC 9580 section 6.1.1, by division of the whole as one number."""
+    value = int.from_bytes(data + bytes(3), "big") ^ 0xb704ce << 8 * len(data)
+    for bit in range(8 * len(data) + 23, 23, -1):
+        value ^= (0x1864cfb << bit - 24) if value >> bit & 1 else 0
+    return value.to_bytes(3, "big")
+
+
+def armor(data, kind="PUBLIC", sum_of=None):
+    text, end = base64.encodebytes(data).decode(), base64.b64encode(crc24(sum_of or data)).decode()
+    return f"-----BEGIN PGP {kind} KEY BLOCK-----\nComment: x\n\n{text}={end}\n-----END PGP {kind} KEY BLOCK-----\n".encode()
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +74,12 @@ def test_openpgpkey(files):
         done = make("openpgpkey", "hugh@good.test", files / name)
         assert done.stdout.split()[:4] == expected and not done.stderr
         assert base64.b64decode("".join(done.stdout.split()[4:])) == PUBLIC + USER
+    for odd in (armor(PUBLIC + USER, sum_of=USER), armor(PUBLIC + USER).replace(b"\n-----END", b"!\n-----END"),
+                armor(PUBLIC + USER)[:-38] + b"\n-----END PGP PUBLIC KEY BLOCK-----\n"):
+        (files / "odd.asc").write_bytes(odd)
+        assert "the checksum of its armor" in make("openpgpkey", "hugh@good.test", files / "odd.asc").stderr, odd
+    (files / "without.asc").write_bytes(re.sub(rb"\n=.*", b"", armor(PUBLIC + USER)))
+    assert not make("openpgpkey", "hugh@good.test", files / "without.asc").stderr
     assert "[dane.material-odd]" in make("openpgpkey", "bob@good.test", files / "key.gpg").stderr
     assert NAME not in make("openpgpkey", "Hugh@good.test", files / "key.gpg").stdout
     for wrong in ("hugh", "@good.test", "hugh@", "a b@good.test", '"a"@good.test', "x" * 65 + "@good.test"):
