@@ -153,7 +153,8 @@ struct kenter_authenticate_options {
     const char *ca_file; /* PEM, for fetching policies; NULL: the system's */
     /* Fetches a document over HTTPS: TLS 1.2 or better, the name of the URL proved, no redirects,
      * media type text/plain, at most 64 KiB. Calls kenter_fetched once for the ticket, from within,
-     * or later in the resolver's thread. NULL: kenter_authenticate fetches by itself. */
+     * or later in the resolver's thread. NULL: kenter_authenticate fetches by itself, from the
+     * addresses that the resolver finds. */
     void (*fetch)(void *context, const char *url, struct kenter_fetch *ticket);
     void *fetch_context;
 };

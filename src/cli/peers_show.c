@@ -325,9 +325,9 @@ static void contact_findings(const struct cli_contact *contact, struct cli_call 
 {
     const struct dane_verdict *verdict = &contact->attempt.verdict;
     const char *address = contact->attempt.address;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as many as counted */
     if (contact->attempt.weak[0] != '\0')
         find(call, AUTH_TLS_WEAK, contact->endpoint, address, "%s", contact->attempt.weak);
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): as many as counted */
     switch (verdict->result) {
     case DANE_AUTHENTICATED:
         if (contact->endpoint->delegation != DANE_DELEGATION_SECURE && verdict->by_dane)

@@ -199,10 +199,25 @@ static int run_many(struct auth *auth)
 
 /* --- the verb --- */
 
+static int check_domain(struct auth *auth, const char *text)
+{
+    const struct cli_verb *verb = auth->ask.call->verb;
+    struct cli_visit visit;
+    char ascii[DANE_DOMAIN_MAX];
+    int error = check_visit(auth, &visit, text);
+    if (error == BASE_OK && visit.domain[0] != '[')
+        error = dane_domain_to_ascii(visit.domain, ascii);
+    if (error == BASE_EINVAL)
+        return cli_usage_error(verb,
+                               "the service %s has no port of its own: %s:PORT, or "
+                               "_SERVICE._tcp before the domain",
+                               auth->ask.call->operands[0], text);
+    return error == BASE_OK ? CLI_GOOD : cli_usage_error(verb, "\"%s\" is no domain", text);
+}
+
 static int check_use(struct auth *auth)
 {
     struct cli_call *call = auth->ask.call;
-    struct cli_visit visit;
     auth->path = cli_text(call, "from");
     if (dane_service_by_name(call->operands[0], &auth->service) != BASE_OK)
         return cli_usage_error(call->verb, "there is no service \"%s\"", call->operands[0]);
@@ -211,19 +226,10 @@ static int check_use(struct auth *auth)
                                                               : "DOMAIN is missing");
     if (cli_peers_check(call) != CLI_GOOD)
         return CLI_USAGE;
-    if (auth->path != NULL)
-        return CLI_GOOD;
-    int error = check_visit(auth, &visit, call->operands[1]);
-    char ascii[DANE_DOMAIN_MAX];
-    if (error == BASE_OK && visit.domain[0] != '[')
-        error = dane_domain_to_ascii(visit.domain, ascii);
-    if (error == BASE_EINVAL)
-        return cli_usage_error(call->verb,
-                               "the service %s has no port of its own: %s:PORT, or "
-                               "_SERVICE._tcp before the domain",
-                               call->operands[0], call->operands[1]);
-    return error == BASE_OK ? CLI_GOOD
-                            : cli_usage_error(call->verb, "\"%s\" is no domain", call->operands[1]);
+    int code = CLI_GOOD;
+    for (size_t i = 1; code == CLI_GOOD && i < call->operand_count; i++)
+        code = check_domain(auth, call->operands[i]);
+    return code;
 }
 
 static void summarize(struct auth *auth)
@@ -243,7 +249,7 @@ static void summarize(struct auth *auth)
     cli_summary_count(call, "open", grades[CLI_VISIT_OPEN]);
     cli_summary_count(call, "nothing", grades[CLI_VISIT_NOTHING]);
     cli_summary_count(call, "bad", grades[CLI_VISIT_BAD]);
-    if (auth->path != NULL)
+    if (auth->path != NULL || auth->domains > 1)
         cli_summary_words(call,
                           "%zu domains: %zu %s, %zu not, %zu without the service, %zu refused or "
                           "deferred",
@@ -257,7 +263,9 @@ static int run_service(struct auth *auth)
     struct cli_call *call = auth->ask.call;
     if (call->json)
         base_buf_text(&call->members, ",\"domains\":[");
-    int error = auth->path != NULL ? run_many(auth) : run_one(auth, call->operands[1]);
+    int error = auth->path != NULL ? run_many(auth) : BASE_OK;
+    for (size_t i = 1; error == BASE_OK && i < call->operand_count; i++)
+        error = run_one(auth, call->operands[i]);
     if (call->json)
         base_buf_text(&call->members, "]");
     if (error == BASE_OK)
@@ -314,7 +322,8 @@ const struct cli_verb cli_verb_auth = {
             {.name = "DOMAIN[:PORT]",
              .kind = CLI_TEXT,
              .optional = true,
-             .help = "The domain that is served; with a port, the server itself."},
+             .repeats = true,
+             .help = "The domains that are served; with a port, the server itself."},
             {.name = NULL}},
     .options =
         (const struct cli_option[]){

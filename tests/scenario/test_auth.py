@@ -192,6 +192,13 @@ def test_outcomes(world, domain, code, finding):
     assert finding in [each["code"] for each in document["findings"]], document["findings"]
 
 
+def test_several_domains(world):
+    document = world.auth("smtp", "good.mail.test", "wrong.mail.test", "without.mail.test", code=1)
+    assert [each["domain"] for each in document["domains"]] == [f"{name}.mail.test" for name in ("good", "wrong", "without")]
+    assert [document["summary"][name] for name in ("domains", "good", "bad", "open")] == [3, 1, 1, 1]
+    world.kenter("auth", "smtp", "good.mail.test", "a..b", code=2)
+
+
 def test_mandatory(world):
     world.auth("smtp", "--mandatory", "good.mail.test")
     for domain in ("without", "unsigned", "unusable"):

@@ -306,6 +306,22 @@ static void test_policies(void **state)
     }
 }
 
+/* Who fetches is the library: the host of the policy is looked up by the resolver, not the system.
+ */
+static void test_policy_host(void **state)
+{
+    struct fixture *fixture = *state;
+    struct kenter_plan *plan;
+    size_t count;
+    assert_int_equal(
+        kenter_authenticate(fixture->resolver, KENTER_SMTP, "example.org", 0, NULL, &plan),
+        KENTER_OK);
+    assert_non_null(
+        strstr(kenter_plan_sts_problem(plan), "mta-sts.example.org: it has no address"));
+    assert_int_equal(kenter_plan_endpoints(plan, &count)[1].demand, KENTER_DEMAND_NOTHING);
+    kenter_plan_free(plan);
+}
+
 static void test_wrong_calls(void **state)
 {
     struct fixture *fixture = *state;
@@ -392,6 +408,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_mail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_event_loop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_policies, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_policy_host, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_session, setup, teardown),
     };
