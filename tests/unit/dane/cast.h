@@ -210,9 +210,10 @@ enum cast_opinion { CAST_YES, CAST_NO, CAST_CANNOT_SAY };
 static inline SSL *cast_server(SSL_CTX *context, const struct cast_shown *shown)
 {
     SSL_CTX_set_security_level(context, 0);
+    CERTIFICATE_MUST(shown->made[0]);
     CERTIFICATE_MUST(SSL_CTX_use_certificate(context, shown->made[0]->x509) == 1);
     CERTIFICATE_MUST(SSL_CTX_use_PrivateKey(context, shown->made[0]->key) == 1);
-    for (size_t i = 1; i < shown->peer.count; i++)
+    for (size_t i = 1; i < shown->peer.count && shown->made[i]; i++)
         CERTIFICATE_MUST(SSL_CTX_add1_chain_cert(context, shown->made[i]->x509) == 1);
     SSL *ssl = SSL_new(context);
     SSL_set_accept_state(ssl);
