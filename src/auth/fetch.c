@@ -42,6 +42,30 @@ bool auth_fetch_is_answer(int status)
     return status == BASE_ENOENT || status == BASE_EFORMAT || status == BASE_ELIMIT;
 }
 
+static bool is_posted(CURL *curl, const struct auth_fetch *fetch)
+{
+    curl_off_t sent = 0;
+    curl_easy_getinfo(curl, CURLINFO_SIZE_UPLOAD_T, &sent);
+    return sent >= 0 && (size_t)sent >= fetch->post_length;
+}
+
+/* The header lines belong to the caller. NULL: no memory. */
+static struct curl_slist *set_post(CURL *curl, const struct auth_fetch *fetch)
+{
+    char type[128];
+    snprintf(type, sizeof type, "Content-Type: %s", fetch->post_type);
+    struct curl_slist *headers = curl_slist_append(NULL, type);
+    struct curl_slist *more = headers ? curl_slist_append(headers, "Expect:") : NULL;
+    if (!more) {
+        curl_slist_free_all(headers);
+        return NULL;
+    }
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)fetch->post_length);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, fetch->post);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    return headers;
+}
+
 static int judge(CURL *curl, const struct auth_fetch *fetch, CURLcode code,
                  const struct base_buf *body, const char *detail, char why[200])
 {
@@ -51,6 +75,10 @@ static int judge(CURL *curl, const struct auth_fetch *fetch, CURLcode code,
         snprintf(why, 200, "%.100s is longer than %zu octets", fetch->url, fetch->most);
         return BASE_ELIMIT;
     }
+    if (code != CURLE_OK && fetch->post && is_posted(curl, fetch)) {
+        snprintf(why, 200, "%.100s took it all, but did not answer", fetch->url);
+        return BASE_EMISMATCH;
+    }
     if (code != CURLE_OK) {
         snprintf(why, 200, "%.80s cannot be fetched: %.90s", fetch->url,
                  detail[0] != '\0' ? detail : curl_easy_strerror(code));
@@ -58,7 +86,7 @@ static int judge(CURL *curl, const struct auth_fetch *fetch, CURLcode code,
                : code == CURLE_PEER_FAILED_VERIFICATION ? BASE_EMISMATCH
                                                         : BASE_EIO;
     }
-    if (status != 200) {
+    if (fetch->post ? status / 100 != 2 : status != 200) {
         snprintf(why, 200, "%.100s answers with HTTP status %ld%s", fetch->url, status,
                  status / 100 == 3 ? ", a redirect, which is not followed" : "");
         return is_lasting(status) ? BASE_ENOENT : BASE_EIO;
@@ -98,8 +126,10 @@ int auth_fetch(const struct auth_fetch *fetch, char **text, size_t *length, char
     base_buf_init(&body, fetch->most);
     struct curl_slist *resolve = fetch->resolve ? curl_slist_append(NULL, fetch->resolve) : NULL;
     struct curl_slist *connect = fetch->connect ? elsewhere(fetch->connect) : NULL;
-    if ((fetch->resolve && !resolve) || (fetch->connect && !connect)) {
+    struct curl_slist *headers = fetch->post ? set_post(curl, fetch) : NULL;
+    if ((fetch->resolve && !resolve) || (fetch->connect && !connect) || (fetch->post && !headers)) {
         /* Never to somewhere else than was said. */
+        curl_slist_free_all(headers);
         curl_slist_free_all(resolve);
         curl_slist_free_all(connect);
         curl_easy_cleanup(curl);
@@ -140,6 +170,7 @@ int auth_fetch(const struct auth_fetch *fetch, char **text, size_t *length, char
     curl_easy_cleanup(curl);
     curl_slist_free_all(resolve);
     curl_slist_free_all(connect);
+    curl_slist_free_all(headers);
     base_buf_free(&body);
     return status;
 }

@@ -493,8 +493,11 @@ int dane_tlsrpt_document(struct dane_tlsrpt *report, const char *domain,
     base_buf_printf(out, ",\"date-range\":{\"start-datetime\":\"%s\",\"end-datetime\":\"%s\"}",
                     from, until);
     member(out, "contact-info", sender->contact);
-    base_buf_printf(out, ",\"report-id\":\"%.10s_%s%s%s\"", from, about->name,
-                    sender->submitter ? "@" : "", sender->submitter ? sender->submitter : "");
+    char *id = dane_tlsrpt_report_id(report, about->name, sender);
+    if (!id)
+        return BASE_ENOMEM;
+    member(out, "report-id", id);
+    free(id);
     base_buf_text(out, ",\"policies\":[");
     for (const struct policy *policy = about->policies; policy; policy = policy->next) {
         base_buf_text(out, policy == about->policies ? "" : ",");
@@ -502,6 +505,17 @@ int dane_tlsrpt_document(struct dane_tlsrpt *report, const char *domain,
     }
     base_buf_text(out, "]}\n");
     return out->error;
+}
+
+char *dane_tlsrpt_report_id(const struct dane_tlsrpt *report, const char *domain,
+                            const struct dane_tlsrpt_sender *sender)
+{
+    char from[BASE_TIME_TEXT], *id;
+    base_time_iso(report->from, from);
+    if (asprintf(&id, "%.10s_%s%s%s", from, domain, sender->submitter ? "@" : "",
+                 sender->submitter ? sender->submitter : "") < 0)
+        return NULL;
+    return id;
 }
 
 char *dane_tlsrpt_file_name(const struct dane_tlsrpt *report, const char *domain,

@@ -117,6 +117,9 @@ struct dane_tlsrpt_sender {
 /* The document about a domain (section 4.4). BASE_ENOENT, BASE_ENOMEM. */
 int dane_tlsrpt_document(struct dane_tlsrpt *report, const char *domain,
                          const struct dane_tlsrpt_sender *sender, struct base_buf *out);
+/* "2026-11-21_example.org@example.net", as the document says it, to be freed; NULL: no memory. */
+char *dane_tlsrpt_report_id(const struct dane_tlsrpt *report, const char *domain,
+                            const struct dane_tlsrpt_sender *sender);
 /* "example.net!example.org!1800000000!1800086399.json" (section 5.1), to be freed; NULL: no memory.
  */
 char *dane_tlsrpt_file_name(const struct dane_tlsrpt *report, const char *domain,

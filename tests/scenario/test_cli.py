@@ -34,7 +34,7 @@ ns.sub A 192.0.2.53
 BAD = GOOD + "www CNAME mail\nbroken A 192.0.2.300\n"
 
 VERBS = ["check", "sign", "verify", "diff", "format", "trace", "lookup", "auth", "auth-server", "mta", "policy",
-         "tlsrpt", "tlsrpt collect", "tlsa make", "tlsa check", "tlsa next", "tlsa gate", "tlsa done", "tlsa status",
+         "tlsrpt", "tlsrpt collect", "tlsrpt show", "tlsa make", "tlsa check", "tlsa next", "tlsa gate", "tlsa done", "tlsa status",
          "sshfp make", "sshfp get", "openpgpkey make",
          "openpgpkey get", "smimea make", "smimea get", "ipseckey make", "ipseckey get", "key new", "key list",
          "key show", "key set", "key ds", "key import", "key export", "zones", "status", "why", "log", "reload",
