@@ -18,6 +18,8 @@ fail() {
 for file in usr/bin/kenter usr/sbin/kenterd etc/kenter/kenter.yaml etc/kenter/zones \
     lib/systemd/system/kenterd.service lib/systemd/system/kenterd.socket \
     lib/systemd/system/kenter-policy.service lib/systemd/system/kenter-policy.socket \
+    lib/systemd/system/kenter-tlsrpt-collect.service lib/systemd/system/kenter-tlsrpt.service \
+    lib/systemd/system/kenter-tlsrpt.timer \
     usr/lib/sysusers.d/kenter.conf usr/lib/tmpfiles.d/kenter.conf \
     usr/share/man/man1/kenter.1.gz usr/share/man/man1/kenter-sign.1.gz \
     usr/share/man/man5/kenter.yaml.5.gz usr/share/man/man8/kenterd.8.gz \
@@ -34,9 +36,9 @@ dpkg-deb --ctrl-tarfile "$package" | tar -xO ./conffiles | grep -q '^/etc/kenter
 # The units, with the programs where they are now.
 units=$root/units
 mkdir "$units"
-cp "$root"/lib/systemd/system/kenterd.* "$units"
-sed -i "s|^ExecStart=|&$root|" "$units/kenterd.service"
-systemd-analyze verify --man=no "$units/kenterd.service" "$units/kenterd.socket" ||
+cp "$root"/lib/systemd/system/kenter* "$units"
+sed -i "s|^ExecStart=|&$root|" "$units"/*.service
+systemd-analyze verify --man=no "$units"/kenter* ||
     fail "systemd does not like the units"
 systemd-sysusers --root="$root" kenter.conf >/dev/null 2>&1
 grep -q '^kenter:.*nologin' "$root/etc/passwd" || fail "no user is made"

@@ -25,8 +25,8 @@ struct auth_fetch {
                              * net_address_parse ("127.0.0.1@8443"); NULL */
     size_t most;
     unsigned timeout_ms;
-    /* A document to be posted, NULL: none. Then any status 2xx is good, and BASE_EMISMATCH: all of
-     * it was sent, and what became of it is not known. */
+    /* A document to be posted, NULL: none. Then any status 2xx is good, and BASE_EEXIST: all of it
+     * was sent, and what became of it is not known. */
     const void *post;
     size_t post_length;
     const char *post_type; /* media type */

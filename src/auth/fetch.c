@@ -77,7 +77,7 @@ static int judge(CURL *curl, const struct auth_fetch *fetch, CURLcode code,
     }
     if (code != CURLE_OK && fetch->post && is_posted(curl, fetch)) {
         snprintf(why, 200, "%.100s took it all, but did not answer", fetch->url);
-        return BASE_EMISMATCH;
+        return BASE_EEXIST;
     }
     if (code != CURLE_OK) {
         snprintf(why, 200, "%.80s cannot be fetched: %.90s", fetch->url,

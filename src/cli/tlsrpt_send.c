@@ -52,7 +52,7 @@ static enum outcome post(struct cli_tlsrpt_send *send, const char *uri, const ui
     free(text);
     /* An answer that is too long is one. */
     return status == BASE_OK || status == BASE_ELIMIT ? TAKEN
-           : status == BASE_EMISMATCH                 ? UNKNOWN
+           : status == BASE_EEXIST                    ? UNKNOWN
                                                       : FAILED;
 }
 

@@ -164,7 +164,7 @@ static void read_mail(const char *head, const char *body, bool good)
 {
     char *text;
     int length = asprintf(&text, "%s%s", head, body);
-    assert_true(length > 0);
+    assert_true(length >= 0);
     read_text(text, (size_t)length, good);
     free(text);
 }
@@ -176,7 +176,7 @@ static void test_mails_of_others(void **state)
               "preamble\r\n--abc\r\nContent-Type: multipart/alternative; boundary=\"d e\"\r\n\r\n"
               "--d e\r\n\r\ntext\r\n--d e--\r\n--abc\r\nContent-Type: application/octet-stream; "
               "name=r.json\r\n\r\n",
-              report, false); /* without its end there is a line more than JSON; with it: */
+              report, true);
     char *closed;
     assert_true(asprintf(&closed, "%s\r\n--abc--\r\n", report) > 0);
     read_mail("Content-type: multipart/mixed;\r\n\tboundary=abc\r\n\r\n--abc\r\n"
@@ -211,17 +211,18 @@ static int look(void *context, struct dane_tlsrpt_parcel *parcel)
 static void test_spool(void **state)
 {
     struct dane_tlsrpt_spool *spool, *other;
-    struct dane_tlsrpt_parcel parcel = {.name = "a!b!1!2",
-                                        .domain = "b.test",
-                                        .submitter = "a.test",
-                                        .id = "1",
-                                        .contact = "me@a.test",
+    struct dane_tlsrpt_parcel parcel = {.name = (char[]){"a!b!1!2"},
+                                        .domain = (char[]){"b.test"},
+                                        .submitter = (char[]){"a.test"},
+                                        .id = (char[]){"1"},
+                                        .contact = (char[]){"me@a.test"},
                                         .count = 2};
     struct dane_tlsrpt_parcel found = {.count = 0};
     uint8_t *data;
     size_t length;
-    parcel.targets[0] = (struct dane_tlsrpt_target){.uri = "mailto:c@b.test", .next = NOW};
-    parcel.targets[1] = (struct dane_tlsrpt_target){.uri = "https://b.test/",
+    parcel.targets[0] =
+        (struct dane_tlsrpt_target){.uri = (char[]){"mailto:c@b.test"}, .next = NOW};
+    parcel.targets[1] = (struct dane_tlsrpt_target){.uri = (char[]){"https://b.test/"},
                                                     .state = DANE_TLSRPT_SENDING,
                                                     .tries = 2,
                                                     .first = 5,
