@@ -27,6 +27,10 @@ for file in usr/bin/kenter usr/sbin/kenterd etc/kenter/kenter.yaml etc/kenter/zo
     usr/share/fish/vendor_completions.d/kenter.fish; do
     [ -e "$root/$file" ] || fail "$file is missing"
 done
+developer=$(ls "$1"/libkenter-dev_*.deb)
+for file in usr/share/man/man3/libkenter.3.gz usr/include/kenter/resolve.h usr/include/kenter/dane.h; do
+    dpkg-deb --fsys-tarfile "$developer" | tar -t "./$file" >/dev/null 2>&1 || fail "$file is missing"
+done
 "$root/usr/sbin/kenterd" --config "$root/etc/kenter/kenter.yaml" --check >/dev/null ||
     fail "kenterd does not like its settings"
 [ -z "$(find "$root" -perm /6000)" ] || fail "something is setuid"
