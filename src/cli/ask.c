@@ -39,8 +39,11 @@ static int take_type(struct cli_ask *ask, const char *text)
     return cli_usage_error(ask->call->verb, "there is no record type \"%s\"", text);
 }
 
-static int check_servers(const struct cli_ask *ask)
+static int check_options(const struct cli_ask *ask)
 {
+    if (cli_text(ask->call, "track") != NULL && cli_text(ask->call, "at") != NULL)
+        return cli_usage_error(ask->call->verb,
+                               "--track keeps when keys were seen, so --at does not fit to it");
     if (ask->server_count > 0 && cli_flag(ask->call, "recursive"))
         return cli_usage_error(ask->call->verb,
                                "--recursive asks no resolver, so no server fits to it");
@@ -66,7 +69,7 @@ static int take_servers(struct cli_ask *ask, struct cli_call *call)
 int cli_ask_parse_options(struct cli_ask *ask, struct cli_call *call)
 {
     int code = take_servers(ask, call);
-    return code == CLI_GOOD ? check_servers(ask) : code;
+    return code == CLI_GOOD ? check_options(ask) : code;
 }
 
 int cli_ask_parse(struct cli_ask *ask, struct cli_call *call)
@@ -87,7 +90,7 @@ int cli_ask_parse(struct cli_ask *ask, struct cli_call *call)
         if (code != CLI_GOOD)
             return code;
     }
-    return check_servers(ask);
+    return check_options(ask);
 }
 
 /* "example.com=now+1d" */
@@ -261,7 +264,11 @@ int cli_ask_show_state(struct cli_ask *ask)
 int cli_ask_context(struct cli_ask *ask, struct resolve_context **out)
 {
     char why[RESOLVE_WHY];
-    return resolve_context_new(&ask->resolve, why, out);
+    struct resolve_options options = ask->resolve;
+    /* One of them keeps the state of tracked anchors; the others lean on what it says. */
+    options.track = NULL;
+    options.validate.anchors = resolve_anchors(ask->context);
+    return resolve_context_new(&options, why, out);
 }
 
 int cli_ask_replay(struct cli_ask *ask, const char *path, int *error)

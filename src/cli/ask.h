@@ -56,8 +56,10 @@ extern const struct cli_operand cli_ask_operands[];
         {.name = "track",                                                                          \
          .kind = CLI_FILE,                                                                         \
          .argument = "FILE",                                                                       \
-         .help = "Follow the anchor as its zone changes its keys (RFC 5011), with the state kept " \
-                 "in FILE, which is made when it is not there. Without NAME the state is shown."}, \
+         .help =                                                                                   \
+             "Follow the anchor as its zone changes its keys (RFC 5011), with the state kept "     \
+             "in FILE, which is made when it is not there. Without NAME the state is shown. Not "  \
+             "with --at: times of another clock would stay in the state."},                        \
         {.name = "at",                                                                             \
          .kind = CLI_TIME,                                                                         \
          .argument = "TIME",                                                                       \

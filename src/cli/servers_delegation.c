@@ -7,6 +7,7 @@
 #include "base/error.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #define LIST_TEXT 600
@@ -52,14 +53,9 @@ static bool is_named(const struct delegation *about, const struct dns_message *m
     return record != NULL;
 }
 
-static void __attribute__((format(printf, 3, 4)))
-report(const struct delegation *about, enum base_finding_code code, const char *format, ...)
+static void report(const struct delegation *about, enum base_finding_code code, const char *what)
 {
-    char what[2 * LIST_TEXT], zone[DNS_NAME_TEXT];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof(what), format, args);
-    va_end(args);
+    char zone[DNS_NAME_TEXT];
     struct base_place place = {.owner = dns_name_text(zone, about->zone->name), .type = "NS"};
     base_findings_add(&about->call->findings, code, &place, "%s (%s), of the parent, %s",
                       about->server->name, about->server->address, what);
@@ -93,13 +89,16 @@ static void compare_names(const struct delegation *about)
                                DNS_SECTION_ANSWER, only_parent);
     size_t less = list_missing(about, about->own, DNS_SECTION_ANSWER, about->referral,
                                DNS_SECTION_AUTHORITY, only_zone);
-    if (more > 0 || less > 0)
-        report(about, SERVERS_DELEGATION, "%s%s%s%s%s", more > 0 ? "names " : "", only_parent,
-               more > 0 ? ", which the zone itself does not" : "",
-               less == 0  ? ""
-               : more > 0 ? "; it lacks "
-                          : "does not name ",
-               only_zone);
+    if (more == 0 && less == 0)
+        return;
+    char what[3 * LIST_TEXT];
+    snprintf(what, sizeof(what), "%s%s%s%s%s", more > 0 ? "names " : "", only_parent,
+             more > 0 ? ", which the zone itself does not" : "",
+             less == 0  ? ""
+             : more > 0 ? "; it lacks "
+                        : "does not name ",
+             only_zone);
+    report(about, SERVERS_DELEGATION, what);
 }
 
 static bool has_host(const struct cli_servers_zone *zone, const uint8_t *name, bool v6,
@@ -119,25 +118,27 @@ static bool has_host(const struct cli_servers_zone *zone, const uint8_t *name, b
 static void compare_glue(const struct delegation *about, const uint8_t *name)
 {
     static const uint16_t types[] = {DNS_TYPE_A, DNS_TYPE_AAAA};
-    char server[DNS_NAME_TEXT], address[INET6_ADDRSTRLEN];
+    char server[DNS_NAME_TEXT], address[INET6_ADDRSTRLEN], what[DNS_NAME_TEXT + 120];
     bool glue = false;
+    dns_name_text(server, name);
     for (size_t i = 0; i < 2; i++) {
         const struct dns_record *record = NULL;
         bool v6 = types[i] == DNS_TYPE_AAAA;
         while ((record = cli_servers_record(about->referral, DNS_SECTION_ADDITIONAL, name, types[i],
                                             record)) != NULL) {
             glue = true;
-            if (!has_host(about->zone, name, v6, record->rdata) &&
-                inet_ntop(v6 ? AF_INET6 : AF_INET, record->rdata, address, sizeof(address)) != NULL)
-                report(about, SERVERS_GLUE,
-                       "has the glue %s for %s, which the zone itself does not", address,
-                       dns_name_text(server, name));
+            if (has_host(about->zone, name, v6, record->rdata) ||
+                inet_ntop(v6 ? AF_INET6 : AF_INET, record->rdata, address, sizeof(address)) == NULL)
+                continue;
+            snprintf(what, sizeof(what), "has the glue %s for %s, which the zone itself does not",
+                     address, server);
+            report(about, SERVERS_GLUE, what);
         }
     }
-    if (!glue)
-        report(about, SERVERS_GLUE,
-               "has no glue for %s, which is in the zone that it is to lead to",
-               dns_name_text(server, name));
+    if (!glue) {
+        snprintf(what, sizeof(what), "has no glue for %s, which is in the zone itself", server);
+        report(about, SERVERS_GLUE, what);
+    }
 }
 
 static void compare_referral(const struct delegation *about)
@@ -171,19 +172,19 @@ static bool own_names(const struct cli_servers_zone *zone, struct base_arena *ar
     return false;
 }
 
-static void compare_delegation(struct delegation *about, struct cli_server *server, size_t question)
+static void compare_delegation(struct cli_call *call, const struct cli_servers_zone *zone,
+                               struct cli_server *server, size_t question)
 {
     struct base_arena arena;
     struct dns_message referral, own;
+    struct delegation about = {
+        .call = call, .zone = zone, .server = server, .referral = &referral, .own = &own};
     base_arena_init(&arena, (size_t)16 * DNS_MESSAGE_UNPACKED_MAX);
-    about->server = server;
-    about->referral = &referral;
-    about->own = &own;
-    size_t before = about->call->findings.count;
-    if (cli_servers_referral(&server->replies[question], about->zone->name, &arena, &referral) &&
-        own_names(about->zone, &arena, &own))
-        compare_referral(about);
-    server->wrong = server->wrong || about->call->findings.count > before;
+    size_t before = call->findings.count;
+    if (cli_servers_referral(&server->replies[question], zone->name, &arena, &referral) &&
+        own_names(zone, &arena, &own))
+        compare_referral(&about);
+    server->wrong = server->wrong || call->findings.count > before;
     base_arena_free(&arena);
 }
 
@@ -191,15 +192,15 @@ void cli_servers_delegations(struct cli_call *call, struct cli_servers_zone *zon
                              struct cli_servers_zone *parent)
 {
     for (size_t i = 0; i < parent->question_count; i++) {
-        struct delegation about = {.call = call};
+        const struct cli_servers_zone *zone = NULL;
         for (size_t k = 0; k < count; k++) {
             if (dns_name_equal(zones[k].name, parent->questions[i].name))
-                about.zone = &zones[k];
+                zone = &zones[k];
         }
         for (size_t k = 0; k < parent->server_count; k++) {
-            if (parent->questions[i].purpose == CLI_SERVERS_REFERRAL && about.zone != NULL &&
+            if (parent->questions[i].purpose == CLI_SERVERS_REFERRAL && zone != NULL &&
                 parent->servers[k].usable)
-                compare_delegation(&about, &parent->servers[k], i);
+                compare_delegation(call, zone, &parent->servers[k], i);
         }
     }
 }

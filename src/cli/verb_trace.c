@@ -208,8 +208,7 @@ const struct cli_verb cli_verb_trace = {
         "when. The findings follow, the cause first and under it what follows from it.\n\n"
         "With --all-servers every address of every name server of the zones on the way is asked "
         "by itself, and compared: serials, keys, NS records, DS, delegations with their glue, and "
-        "the "
-        "answer.\n\n"
+        "the answer.\n\n"
         "A case that was saved holds all packets and the clock. Replayed, it gives the same result "
         "for ever, without a network.",
     .operands = cli_ask_operands,

@@ -39,9 +39,9 @@ def program(name):
     return path
 
 
-def run(*command, code=0, timeout=30, stdin=None):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True,
-                          timeout=timeout, input=stdin)
+def run(*command, code=0, timeout=30, stdin=None, environment=None):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=timeout, input=stdin,
+                          env={**os.environ, **(environment or {})})
     assert code is None or done.returncode == code, (
         f"{command} gave {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return done

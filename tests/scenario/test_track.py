@@ -1,9 +1,10 @@
-"""A private root on BIND rolls its key; kenter follows it by RFC 5011, with the clock moved on by --at."""
+"""A private root on BIND rolls its key; kenter follows it by RFC 5011, with a clock that is moved on."""
 import json
 import re
+import struct
 
 from lookup_support import World
-from peers_support import KENTER, program, run
+from peers_support import KENTER, Server, program, run, wait
 from ports import free_port
 
 LATER = "now+25920000"
@@ -51,8 +52,11 @@ zone "." {{ type primary; file "{self.zone}.signed"; }};
 
     def kenter(self, *arguments, day=0, track=True):
         options = ["--track", self.state] if track else []
-        return run(KENTER, "lookup", *arguments, "--anchor", self.anchors, *options, "--at", f"now+{day}d",
-                   f"@127.0.0.1@{self.port}", code=None)
+        shift = self.directory / "shift"
+        shift.write_bytes(struct.pack("q", day * 86400))
+        return run(KENTER, "lookup", *arguments, "--anchor", self.anchors, *options, f"@127.0.0.1@{self.port}", code=None,
+                   environment={"LD_PRELOAD": str(KENTER.parent / "tests/tools/clockshift.so"),
+                                "KENTER_CLOCK_SHIFT": str(shift), "ASAN_OPTIONS": "verify_asan_link_order=0"})
 
     def states(self, day):
         done = self.kenter("--json", day=day)
@@ -104,3 +108,33 @@ def test_damaged_state(tmp_path):
     root.state.write_text("kenter-anchors 1\n")
     done = root.kenter("www", "A")
     assert done.returncode not in (0, 1) and "damaged" in done.stderr, done.stderr
+
+
+def test_another_time(tmp_path):
+    root = Root(tmp_path)
+    root.port = 1
+    for verb in (["lookup", "www"], ["trace", "www"], ["auth", "smtp", "example.test"], ["mta", "example.test"]):
+        done = run(KENTER, *verb, "--track", root.state, "--at", "now+1d", code=2)
+        assert "--at" in done.stderr, done.stderr
+    assert not root.state.exists()
+
+
+def test_services(tmp_path):
+    """Those that run on follow the anchor, too; of contexts for several threads one keeps the state."""
+    root = Root(tmp_path)
+    root.port = free_port()
+    root.publish(root.first)
+    common = ["--anchor", root.anchors, "--track", root.state, "--server", f"127.0.0.1@{root.port}"]
+    with root.running():
+        for verb in (["policy", "--postfix", f"unix:{tmp_path / 'one.socket'}"],
+                     ["auth-server", "--socket", f"unix:{tmp_path / 'two.socket'}"]):
+            server = Server(tmp_path, verb[0])
+            server.launch(KENTER, *verb, *common)
+            wait(root.state.exists, f"the state that {verb[0]} keeps")
+            server.end()
+            assert root.states(0) == {tag(root.first): "valid"}
+            root.state.unlink()
+        names = tmp_path / "names"
+        names.write_text("".join(f"n{number}.test.\n" for number in range(8)))
+        run(KENTER, "auth", "smtp", "--plan", "--from", names, *common, code=None)
+        assert root.states(0) == {tag(root.first): "valid"}
