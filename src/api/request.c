@@ -8,7 +8,9 @@
 #include "dns/rdata.h"
 #include "dns/scalar.h"
 
+#include <arpa/inet.h>
 #include <string.h>
+#include <strings.h>
 
 #define SEGMENTS_MAX   5 /* of a path: "v1", "tlsa", HOST:PORT, "udp", "look" */
 #define PARAMETERS_MAX 8
@@ -115,6 +117,38 @@ static const char *decode(struct reading *reading, const char *text, size_t leng
     }
     *at = '\0';
     return out;
+}
+
+/* --- host --- */
+
+/* Somebody's page can have a browser here read what is under a name of theirs, which they let lead
+ * to this machine (DNS rebinding); under an address, or a name that never leaves the machine
+ * (RFC 6761 section 6.3), they cannot. */
+static bool is_own_host(const char *host)
+{
+    uint8_t address[16];
+    char name[64];
+    if (host == NULL || host[0] == '\0')
+        return true;
+    bool v6 = host[0] == '[';
+    size_t length = strcspn(host + v6, v6 ? "]" : ":");
+    const char *rest = host + v6 + length;
+    rest += v6 && *rest == ']';
+    if (length >= sizeof(name) || (*rest != '\0' && *rest != ':'))
+        return false;
+    memcpy(name, host + v6, length);
+    name[length] = '\0';
+    if (v6)
+        return inet_pton(AF_INET6, name, address) == 1;
+    return inet_pton(AF_INET, name, address) == 1 || strcasecmp(name, "localhost") == 0;
+}
+
+static unsigned foreign_host(struct reading *reading)
+{
+    base_findings_add(reading->findings, API_HOST, NULL,
+                      "pages are shown under an address or localhost, not under the name %.200s",
+                      reading->input->host);
+    return 421;
 }
 
 /* --- path --- */
@@ -519,6 +553,9 @@ unsigned api_request_read(const struct api_input *input, struct base_arena *aren
     unsigned status = split_path(&reading);
     if (status == 200)
         status = find_route(&reading, allow);
+    if (status == 200 && reading.route->page != API_PAGE_NONE && input->door == API_DOOR_METRICS &&
+        !is_own_host(input->host))
+        status = foreign_host(&reading);
     if (status == 200 && reading.segment_count > 2)
         status = read_object(&reading);
     if (status == 200)

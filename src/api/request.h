@@ -15,6 +15,7 @@ struct api_input {
     enum api_door door;
     const char *method; /* "GET" */
     const char *target; /* path and parameters, as they came */
+    const char *host;   /* the header; NULL: there is none */
     const char *body;   /* need not end with NUL */
     size_t length;
 };

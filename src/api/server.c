@@ -172,6 +172,8 @@ static enum MHD_Result serve(struct api_reply *reply)
     struct api_input input = {.door = reply->door,
                               .method = reply->method,
                               .target = reply->target,
+                              .host = MHD_lookup_connection_value(
+                                  reply->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST),
                               .body = (const char *)reply->body.data,
                               .length = reply->body.length};
     unsigned status =

@@ -3,6 +3,7 @@ has a bound."""
 import base64
 import hashlib
 import html.parser
+import http.client
 import socket
 import urllib.parse
 
@@ -86,6 +87,33 @@ def test_a_zone(api):
     assert "there is no zone" in show(api, "/zone?zone=none.test", 404).text
     assert "the parameter zone is needed" in show(api, "/zone", 400).text
     assert "did you mean" in show(api, "/?stat=ok", 400).text
+
+
+def test_foreign_hosts(tmp_path):
+    """A name that somebody lets lead here shows no page; what is counted has no secrets from those who can connect."""
+    port = free_port()
+
+    def status(host, target="/"):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.putrequest("GET", target, skip_host=True)
+        for value in [] if host is None else [host]:
+            connection.putheader("Host", value)
+        connection.endheaders()
+        reply = connection.getresponse()
+        text = reply.read().decode()
+        connection.close()
+        assert reply.status == 200 or "example.com." not in text
+        return reply.status
+
+    with serving(tmp_path / "socket", "--metrics", port):
+        for host in ("127.0.0.1", f"127.0.0.1:{port}", "localhost", f"LocalHost:{port}", "[::1]", f"[::1]:{port}",
+                     "192.0.2.1", "[2001:db8::1]:9353"):
+            assert status(host) == 200, host
+        for host in ("evil.example", f"evil.example:{port}", "127.0.0.1.evil.example", "localhost.evil.example",
+                     "[::1].evil.example", "[evil]", "x" * 300):
+            assert status(host) == 421, host
+            assert status(host, "/zone?zone=example.com.") == 421, host
+            assert status(host, "/metrics") == 200, host
 
 
 def test_foreign_text_stays_text(api):
