@@ -153,9 +153,7 @@ static int make_context(struct cli_ask *ask, struct resolve_options *options, in
     options->root_hints = cli_text(call, "root-hints");
     options->tls_ca = cli_text(call, "tls-ca");
     options->track = cli_text(call, "track");
-    /* Names are shown as they came, so their letters are not played with; what is spoofed does not
-     * validate. */
-    options->random_case = false;
+    options->random_case = true;
     unsigned long seconds = cli_duration(call, "timeout", 10);
     options->timeout_ms = seconds > 3600 ? 3600 * 1000 : (unsigned)seconds * 1000;
     ask->resolve = *options;

@@ -255,12 +255,22 @@ static void unreachable(struct net_question *question)
     net_question_fail(question, local ? NET_REPLY_LOCAL : NET_REPLY_UNREACHABLE, strerror(errno));
 }
 
+/* Random letters have done their work: the name gets those of who asked, and so do all names of the
+ * answer that point to it. */
+static void restore_letters(const struct net_question *question, uint8_t *message, size_t length)
+{
+    const uint8_t *name = question->message + DNS_MESSAGE_HEADER;
+    if (question->asker->random_case && length > DNS_MESSAGE_HEADER)
+        memcpy(message + DNS_MESSAGE_HEADER, name, dns_name_length(name));
+}
+
 /* True when the question is done with datagrams: it is over, or goes on by TCP. */
-static bool take_datagram(struct net_question *question, const uint8_t *message, size_t length)
+static bool take_datagram(struct net_question *question, uint8_t *message, size_t length)
 {
     struct net_asker_counts *counts = &question->asker->counts;
     enum net_question_match match = net_question_match(question, message, length);
     if (match == NET_MATCH && !(message[2] & DNS_FLAG_TC >> 8)) {
+        restore_letters(question, message, length);
         net_question_end(
             question,
             &(struct net_reply){.kind = NET_REPLY_ANSWER, .message = message, .length = length});

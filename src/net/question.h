@@ -26,7 +26,7 @@ struct net_asker_options {
     const char *tls_ca;         /* PEM file of those who may certify; NULL: the system's. Copied */
     unsigned most_sockets;      /* 0: 128. Questions beyond wait for their turn */
     unsigned idle_ms;           /* a connection without questions is kept so long; 0: 5000 */
-    bool random_case;
+    bool random_case; /* over UDP; an answer comes with the letters of the question as asked */
 };
 
 /* What was ignored, and other oddities. */

@@ -333,7 +333,7 @@ static int job_new(struct resolve_context *context, const uint8_t *name, uint16_
         return BASE_ENOMEM;
     job->context = context;
     job->type = type;
-    dns_name_lower(job->name, name);
+    memcpy(job->name, name, dns_name_length(name)); /* in the letters of who asks first */
     if (result != NULL)
         job->result = validate_result_ref(result);
     int error = result != NULL ? BASE_OK : start_lookup(job);

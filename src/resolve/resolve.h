@@ -67,7 +67,8 @@ struct resolve_options {
     unsigned tries;                   /* with each server; 0: 2 */
     unsigned most_lookups;            /* under way at once; 0: 1024 */
     unsigned most_sockets;            /* open at once; 0: 128 */
-    bool random_case;  /* 0x20 in queries over UDP; an answer that breaks it is not taken */
+    bool random_case;  /* 0x20 in queries over UDP; an answer that breaks it is not taken, one
+                        * that keeps it comes with the letters as they were asked */
     bool signal_tags;  /* queries for the keys of an anchor tell its key tags (RFC 8145) */
     const char *track; /* state file: the anchor of the root (or, without one, the first) is
                         * followed as its zone changes it (RFC 5011); made when it is not there.

@@ -272,6 +272,29 @@ static void test_lies(void **state)
     server_stop(&server);
 }
 
+/* Names come back in the letters of who asked, though the servers saw others. */
+static void test_letters(void **state)
+{
+    static const char *const names[] = {"LettersThatStay.Example.", "lettersthatalsostay.example.",
+                                        "ONLYCAPITALSARESHOWN.EXAMPLE.", "1234-5678."};
+    struct server server;
+    server_start(&server, 0);
+    const char *text = server.text;
+    struct resolve_context *context =
+        context_of(&text, 1, (struct resolve_options){.random_case = true});
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const struct validate_result *result;
+        const uint8_t *name = world_name(names[i]);
+        assert_int_equal(resolve_lookup(context, name, DNS_TYPE_A, &result), BASE_OK);
+        assert_int_equal(result->hop_count, 1);
+        assert_int_equal(result->answer_count, 1);
+        assert_memory_equal(result->answer[0].name, name, dns_name_length(name));
+        validate_result_unref(result);
+    }
+    resolve_context_free(context);
+    server_stop(&server);
+}
+
 /* A connection that brings no answer ends in ERROR, in time. */
 static void test_broken_connections(void **state)
 {
@@ -463,10 +486,15 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lies),    cmocka_unit_test(test_broken_connections),
-        cmocka_unit_test(test_silence), cmocka_unit_test(test_other_server),
-        cmocka_unit_test(test_ad),      cmocka_unit_test(test_many),
-        cmocka_unit_test(test_end),     cmocka_unit_test(test_ask),
+        cmocka_unit_test(test_letters),
+        cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_broken_connections),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_other_server),
+        cmocka_unit_test(test_ad),
+        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_end),
+        cmocka_unit_test(test_ask),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
