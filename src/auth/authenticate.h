@@ -86,7 +86,7 @@ struct auth_connect_options {
     base_time now;
     const char *address; /* connect here whatever the endpoint says ("127.0.0.1@2525"); NULL */
 };
-/* What came of one endpoint, over all its addresses. */
+/* What came of one endpoint, over its addresses; after three that stall no more are tried. */
 struct auth_attempt {
     struct dane_verdict verdict;
     char address[80];  /* the last tried */

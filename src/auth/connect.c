@@ -20,6 +20,8 @@
 #include <unistd.h>
 
 #define DEFAULT_MS 15000
+/* Addresses of one endpoint that may let us wait: with thirty of them it would take minutes. */
+#define STALLS_MAX 3
 
 struct link {
     const struct dane_endpoint *endpoint;
@@ -360,10 +362,11 @@ int auth_connect(const struct dane_endpoint *endpoint, const struct auth_connect
     }
     if (endpoint->address_count == 0)
         say(&link, "", "there is no address to connect to");
-    for (size_t i = 0; i < endpoint->address_count; i++) {
+    for (size_t i = 0, stalls = 0; i < endpoint->address_count && stalls < STALLS_MAX; i++) {
         to_socket_address(&endpoint->addresses[i], endpoint->port, &address);
         if (try_address(&link, &address))
             break;
+        stalls += link.timed_out;
     }
     return BASE_OK;
 }

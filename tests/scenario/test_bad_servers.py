@@ -140,6 +140,10 @@ def build(world):
     for name, (make, *_) in SHAPES.items():
         shown, tlsa = make(world)
         serve("imaps", name, "tls", "", shown, tlsa)
+    for number in range(8):
+        world.serve(f"127.0.9.{number + 1}", 25, "smtp", own, "silent@greeting")
+        lines.append(f"tarpit A 127.0.9.{number + 1}")
+    lines += ["tarpit MX 10 tarpit", f"_25._tcp.tarpit TLSA {own.tlsa()}"]
     world.zone(".", [top])
     world.zone("test.", [top])
     world.zone("bad.test.", [top], "\n".join(lines))
@@ -174,6 +178,14 @@ def test_servers(world, service):
              if seen[name][0] != "refused" or not re.search(words, seen[name][1])]
     assert not wrong, wrong
     assert ask_all(world, service, ["good"])[1] == 0
+
+
+def test_many_addresses_that_stall(world):
+    """Eight of them would take eight seconds."""
+    started = time.monotonic()
+    document = world.auth("smtp", "tarpit.bad.test", "--connect-timeout", "1", code=1)
+    assert 3 <= time.monotonic() - started < 7
+    assert "in time" in document["domains"][0]["endpoints"][0]["attempts"][0]["reason"]
 
 
 def test_certificates(world):
