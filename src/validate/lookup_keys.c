@@ -232,22 +232,23 @@ static struct lookup_state end_unsupported(struct judging *judging)
 /*
  * The match.
  */
-static bool claim_matches(const struct claim *claim, const uint8_t *zone,
-                          const struct validate_zone_key *key)
+static bool claim_matches(struct validate_lookup *lookup, const struct claim *claim,
+                          const uint8_t *zone, const struct validate_zone_key *key)
 {
     if (claim->type == DNS_TYPE_DNSKEY)
         return claim->length == key->length && memcmp(claim->rdata, key->rdata, key->length) == 0;
     uint8_t digest[CRYPTO_DIGEST_MAX];
     size_t length;
-    return crypto_ds_digest(claim->digest, zone, key->rdata, key->length, digest, &length) ==
-               BASE_OK &&
+    /* A digest that cannot be had for want of memory is no sign that the key is another one. */
+    return lookup_ok(lookup, crypto_ds_digest(claim->digest, zone, key->rdata, key->length, digest,
+                                              &length)) &&
            length == (size_t)claim->length - DS_DIGEST &&
            memcmp(digest, claim->rdata + DS_DIGEST, length) == 0;
 }
 
 /* RFC 5011: revoking a key changes its tag. It is the key that the claim meant all the same. */
-static bool claim_matches_revoked(const struct claim *claim, const uint8_t *zone,
-                                  const struct validate_zone_key *key)
+static bool claim_matches_revoked(struct validate_lookup *lookup, const struct claim *claim,
+                                  const uint8_t *zone, const struct validate_zone_key *key)
 {
     uint8_t rdata[CRYPTO_DNSKEY_MAX];
     if (!(key->flags & 0x0080) || key->length > sizeof(rdata))
@@ -258,7 +259,7 @@ static bool claim_matches_revoked(const struct claim *claim, const uint8_t *zone
         return false;
     struct validate_zone_key before = *key;
     before.rdata = rdata;
-    return claim_matches(claim, zone, &before);
+    return claim_matches(lookup, claim, zone, &before);
 }
 
 static void match(struct judging *judging)
@@ -279,12 +280,12 @@ static void match(struct judging *judging)
                 continue;
             }
             left--;
-            if (key->tag == claim->tag && claim_matches(claim, chain->name, key)) {
+            if (key->tag == claim->tag && claim_matches(lookup, claim, chain->name, key)) {
                 claim->matches = key->fit;
                 claim->matches_unfit = !key->fit;
                 key->trusted = key->trusted || key->fit;
                 found = found || key->fit;
-            } else if (revoked && claim_matches_revoked(claim, chain->name, key)) {
+            } else if (revoked && claim_matches_revoked(lookup, claim, chain->name, key)) {
                 claim->matches_unfit = true;
             }
         }

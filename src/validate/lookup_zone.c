@@ -142,7 +142,13 @@ struct lookup_state *lookup_obstacle(struct validate_lookup *lookup,
         return lookup_zone(lookup, signers->insecure, true);
     if (signers->pending)
         return &pending;
-    return signers->failed == NULL ? NULL : lookup_zone(lookup, signers->failed, true);
+    if (signers->failed == NULL)
+        return NULL;
+    static struct lookup_state unsure = {
+        .verdict = LOOKUP_ERROR, .node = VALIDATE_NO_NODE, .finding = VALIDATE_NO_CAUSE};
+    struct lookup_state *state = lookup_zone(lookup, signers->failed, true);
+    /* What failed and does not fail now (memory) vouches for nothing: no signature was checked. */
+    return state->verdict == LOOKUP_SECURE ? &unsure : state;
 }
 
 /*
