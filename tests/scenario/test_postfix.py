@@ -322,6 +322,13 @@ def test_next_hops(scene, key, expected):
     assert said == expected or (expected == "TEMP" and said.startswith("TEMP")), said
 
 
+@pytest.mark.parametrize("key", ["right.mail.test", "good.sts.test", "null.mail.test", "broken.mail.test"])
+def test_postmap(scene, key):
+    """Postfix's own client reads it the same way, but that it cuts reasons off."""
+    said, read = scene.policy(scene.service, key), scene.postmap(scene.service, key)
+    assert said == read or read.startswith("TEMP no host") and said.startswith(read)
+
+
 def test_policies_outlive_restarts(scene):
     """The policy goes on to hold when neither its host nor a fresh process can fetch it."""
     assert scene.policy(scene.service, "good.sts.test").startswith("secure ")

@@ -45,12 +45,14 @@ def build(world, x1, x2, x3, ej, stranger):
                f"ey A {X4}\n_5269._tcp.ey TLSA {wrong}\nez A {X4}")
     world.zone("bad.net.", [two], f"b A {X1}\n_5269._tcp.b TLSA {x1.tlsa()}\n{srv} b", edit=corrupt)
     for name, records in {
-            "home": f"{srv} x2.peer.net.", "way": f"{srv} x2.peer.net.", "open": f"{srv} x3.host.net.", "plain": f"{srv} x3.host.net.",
+            **{name: f"{srv} x2.peer.net." for name in ("home", "way")},
+            **{name: f"{srv} x3.host.net." for name in ("open", "plain")},
             **{name: f"$TTL 6\n{srv} x1.host.net." for name in SHORT},
-            "wrong": f"{srv} y1.host.net.\n{client} y1.host.net.", "mute": f"{srv} m1.host.net.", "two": f"{srv} x1.host.net.\n{client} x1.host.net.",
-            "direct": f"{direct} x1.host.net.", "directwrong": f"{direct} y1.host.net.",
-            "e1": f"{srv} ej.peer.net.\n{client} ej.peer.net.", "e2": f"{srv} ej.peer.net.", "ewrong": f"{srv} ey.peer.net.",
-            **{customer.removesuffix(".net"): f"{srv} x1.host.net." for customer in CUSTOMERS}}.items():
+            **{customer.removesuffix(".net"): f"{srv} x1.host.net." for customer in CUSTOMERS},
+            "two": f"{srv} x1.host.net.\n{client} x1.host.net.", "wrong": f"{srv} y1.host.net.\n{client} y1.host.net.",
+            "mute": f"{srv} m1.host.net.", "direct": f"{direct} x1.host.net.", "directwrong": f"{direct} y1.host.net.",
+            "e1": f"{srv} ej.peer.net.\n{client} ej.peer.net.", "e2": f"{srv} ej.peer.net.",
+            "ewrong": f"{srv} ey.peer.net."}.items():
         world.zone(f"{name}.net.", [two], records)
     for name, host in {"posh": "z1.host", "nobody": "z1.host", "eposh": "ez.peer", "epkix": "ez.peer",
                        "enobody": "ez.peer"}.items():

@@ -69,9 +69,12 @@ module:add_timer(0.1, function ()
         module:log("info", "PONG %s cut:%s", from, to);
     end
     for from, to in wishes:gmatch("(%S+) ([^%s:]+)\\n") do
-        module:send_iq(st.iq({ type = "get", from = from, to = to, id = "ping-" .. to }):tag("ping", { xmlns = "urn:xmpp:ping" }), nil, 30)
+        local iq = st.iq({ type = "get", from = from, to = to, id = "ping-" .. to });
+        module:send_iq(iq:tag("ping", { xmlns = "urn:xmpp:ping" }), nil, 30)
             :next(function () module:log("info", "PONG %s %s", from, to); end,
-                function (err) module:log("info", "LOST %s %s %s %s %s", from, to, err.type, err.condition, tostring(err.text)); end);
+                function (err)
+                    module:log("info", "LOST %s %s %s %s %s", from, to, err.type, err.condition, tostring(err.text));
+                end);
     end
     return 0.1;
 end);
