@@ -145,8 +145,9 @@ int cli_tlsa_publish(struct cli_tlsa *tlsa, const char *action, const struct dan
 int cli_tlsa_kept_list(struct cli_call *call, json_t **out);
 /* The one that is meant, of that list; NULL: it is not kept. The list's. */
 json_t *cli_tlsa_kept_find(const struct cli_tlsa *tlsa, const json_t *list);
-/* The service as kenterd sees it, with `look` after a look that it makes now. The caller's. */
-int cli_tlsa_kept(struct cli_tlsa *tlsa, bool look, json_t **out);
+/* The service as kenterd sees it, with `look` after a look that it makes now. The caller's. With
+ * `away` (else NULL) it is no finding that kenterd is not there, as while it is started anew. */
+int cli_tlsa_kept(struct cli_tlsa *tlsa, bool look, bool *away, json_t **out);
 /* Is the record of `which` ("current", "next") made from what this file has? */
 bool cli_tlsa_kept_is(const json_t *service, const char *which,
                       const struct dane_material *material);

@@ -8,6 +8,24 @@
 #include <string.h>
 #include <strings.h>
 
+/* --- findings of one request, apart from those of the call --- */
+
+static void set_apart(struct cli_call *call, struct base_findings *before)
+{
+    *before = call->findings;
+    base_findings_init(&call->findings, before->per_code);
+}
+
+/* `known`: they are of no interest. */
+static void bring_back(struct cli_call *call, const struct base_findings *before, bool known)
+{
+    struct base_findings own = call->findings;
+    call->findings = *before;
+    if (!known)
+        base_findings_absorb(&call->findings, &own);
+    base_findings_free(&own);
+}
+
 /* --- which --- */
 
 static int ask_list(struct cli_call *call, json_t **out)
@@ -35,23 +53,17 @@ static bool is_fine(const struct cli_call *call, const struct base_findings *fin
 
 int cli_tlsa_kept_list(struct cli_call *call, json_t **out)
 {
-    struct base_findings before = call->findings;
+    struct base_findings before;
     json_t *list = NULL;
-    base_findings_init(&call->findings, before.per_code);
+    set_apart(call, &before);
     int error = ask_list(call, &list);
-    struct base_findings own = call->findings;
-    call->findings = before;
-    if (error == BASE_EREFUSED && is_fine(call, &own)) {
-        if (own.by_code[API_FORBIDDEN] > 0)
-            cli_say(call, "kenterd runs here, and you may not ask it whether it keeps records.\n");
-        error = BASE_OK;
-    } else {
-        base_findings_absorb(&call->findings, &own);
-    }
-    base_findings_free(&own);
-    if (error == BASE_OK)
+    bool fine = error == BASE_EREFUSED && is_fine(call, &call->findings);
+    if (fine && call->findings.by_code[API_FORBIDDEN] > 0)
+        cli_say(call, "kenterd runs here, and you may not ask it whether it keeps records.\n");
+    bring_back(call, &before, fine);
+    if (fine || error == BASE_OK)
         *out = list;
-    return error;
+    return fine ? BASE_OK : error;
 }
 
 static bool same_host(const char *one, const char *other)
@@ -78,7 +90,7 @@ json_t *cli_tlsa_kept_find(const struct cli_tlsa *tlsa, const json_t *list)
 
 /* --- one --- */
 
-int cli_tlsa_kept(struct cli_tlsa *tlsa, bool look, json_t **out)
+static int ask_one(struct cli_tlsa *tlsa, bool look, json_t **out)
 {
     struct cli_client client;
     struct cli_call *call = tlsa->call;
@@ -92,6 +104,21 @@ int cli_tlsa_kept(struct cli_tlsa *tlsa, bool look, json_t **out)
     if (error == BASE_OK)
         error = cli_client_ask(&client, look ? "POST" : "GET", target, NULL, out);
     cli_client_close(&client);
+    return error;
+}
+
+int cli_tlsa_kept(struct cli_tlsa *tlsa, bool look, bool *away, json_t **out)
+{
+    struct cli_call *call = tlsa->call;
+    struct base_findings before;
+    set_apart(call, &before);
+    int error = ask_one(tlsa, look, out);
+    const uint32_t *count = call->findings.by_code;
+    bool gone = error == BASE_EREFUSED && away != NULL &&
+                count[API_ABSENT] + count[API_BUSY] + count[API_REPLY_BAD] > 0;
+    bring_back(call, &before, gone);
+    if (away != NULL)
+        *away = gone;
     return error;
 }
 

@@ -180,10 +180,12 @@ static int run(struct cli_call *call)
 
 const struct cli_verb cli_verb_tlsa = {
     .name = "tlsa",
-    .summary = "make and check TLSA records, which tie certificates to DNSSEC",
+    .summary = "make, check and change TLSA records, which tie certificates to DNSSEC",
     .description = "TLSA records (RFC 6698) tell clients which certificate or key a server will "
                    "show. kenter tlsa make writes them from files; kenter tlsa check compares "
-                   "those that are published with what the server shows.",
+                   "those that are published with what the server shows. When a certificate "
+                   "changes, kenter tlsa next, gate and done take the steps in their order, and "
+                   "kenter tlsa status tells how far it is.",
 };
 
 const struct cli_verb cli_verb_tlsa_make = {

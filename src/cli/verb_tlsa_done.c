@@ -196,7 +196,7 @@ static int end_looking(struct ending *ending)
 static int end_kept(struct ending *ending)
 {
     const char *path = cli_text(ending->call, "cert");
-    int error = cli_tlsa_kept(&ending->tlsa, true, &ending->view);
+    int error = cli_tlsa_kept(&ending->tlsa, true, NULL, &ending->view);
     if (error == BASE_OK)
         error = visit_all(ending);
     if (error != BASE_OK || ending->advice.reason[0] != '\0')

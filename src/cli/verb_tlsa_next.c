@@ -21,6 +21,7 @@ struct change {
     struct dane_life_wanted wanted;
     struct dane_life_advice advice;
     bool kept;       /* by kenterd, which is asked instead of the servers */
+    bool away;       /* it was not there when it was asked last */
     json_t *view;    /* what came of the last look, as --json has it */
     json_t *updates; /* what was printed for nsupdate */
 };
@@ -109,7 +110,13 @@ static bool is_in_use(const json_t *service)
 static int look_at_kenterd(struct change *change)
 {
     json_t *service;
-    int error = cli_tlsa_kept(&change->tlsa, change->view == NULL, &service);
+    bool first = change->view == NULL;
+    int error =
+        cli_tlsa_kept(&change->tlsa, first || change->away, first ? NULL : &change->away, &service);
+    if (error == BASE_EREFUSED && change->away) {
+        change->advice.next_look = base_clock_now() + KEPT_PAUSE;
+        return BASE_OK;
+    }
     if (error != BASE_OK)
         return error;
     bool next = cli_tlsa_kept_is(service, "next", &change->next);
@@ -187,6 +194,7 @@ static int follow(struct change *change)
         if (strcmp(told, change->advice.reason) != 0)
             cli_say(call, "%s: %s.\n", cli_json_text(change->view, "step"), change->advice.reason);
         memcpy(told, change->advice.reason, sizeof(told));
+        fflush(stdout); /* a log of a hook shows it while it waits */
         base_time now = base_clock_now(), next = change->advice.next_look;
         if (change->advice.switch_safe || change->advice.step == DANE_LIFE_REFUSED || now >= until)
             break;

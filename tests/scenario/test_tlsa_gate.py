@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -49,8 +50,9 @@ def start(kenterd, shift):
     wait(lambda: kenterd.serial("e.test") and records(kenterd), "a record is published")
 
 
-def time_passes(kenterd):
+def time_passes(kenterd, away=0):
     kenterd.end()
+    time.sleep(away)  # longer than the pause between questions to it
     start(kenterd, CACHES)
 
 
@@ -118,8 +120,13 @@ def test_gate(place):
     # A key does as well as its certificate.
     assert tlsa(place, "next", *arguments, place.two.with_suffix(".key"), code=7)["step"] == document["step"]
     assert tlsa(place, "done", *place.connect, "--cert", place.two, "mx.e.test:25", code=7)["step"] == "switch"
-    time_passes(place)
-    assert tlsa(place, "gate", "mx.e.test:25", "--wait", "20s", "--cert", place.two)["switch_safe"]
+    # It goes on waiting while kenterd is started anew.
+    waits = subprocess.Popen([KENTER, "tlsa", "gate", *place.common, "mx.e.test:25", "--wait", "60s", "--cert", place.two],
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert not waits.stdout.readline().startswith("switch")
+    time_passes(place, 6)
+    text, _ = waits.communicate(timeout=60)
+    assert waits.returncode == 0 and "\nswitch: " in "\n" + text and "api." not in text, text
     # Without kenterd, or with one that does not keep the service, the servers are asked.
     state = ["--state", place.path / "state", "--authority", f"{HOST}@{place.port}", "--wait", "0s", "--cert", place.two]
     assert not tlsa(place, "gate", *state, "www.e.test:443", code=7)["kept"]
