@@ -1,13 +1,15 @@
 /*
  * What a validated answer costs, with the keys of its zone known: by our look-ups, by libunbound
  * (its validator and iterator), both asking the same forwarder on the loopback, in turn, one
- * question at a time, each name once. Beside them the floor: a socket for each question, the answer
- * received, one P-256 verification with OpenSSL, and nothing else. CPU is user and system time of
- * this process, the forwarder's not counted.
+ * question at a time, each name once; libunbound by its blocking call and by its asynchronous one.
+ * Beside them the floor: a socket for each question, the answer received, one P-256 verification
+ * with OpenSSL, and nothing else. CPU is user and system time of this process, the forwarder's not
+ * counted.
  *
- * usage: bench_lookup SERVER ANCHORS ZONE NAMES [ROUNDS]
- *     SERVER 127.0.0.1@5300; names n0.ZONE to n(NAMES-1).ZONE have A records. bench/lookup.py makes
- *     all that and calls it.
+ * usage: bench_lookup SERVER ANCHORS ZONE NAMES [ROUNDS [TLS CA]]
+ *     SERVER 127.0.0.1@5300; names n0.ZONE to n(NAMES-1).ZONE have A records. TLS, such as
+ *     tls://127.0.0.1@5301#dns.test with its CA's file: also tells the memory of a context with a
+ *     connection to it. bench/lookup.py makes all that and calls it.
  */
 #include "base/clock.h"
 #include "base/error.h"
@@ -128,14 +130,15 @@ static struct validate_anchors *read_anchors(const char *path)
     return anchors;
 }
 
-static struct resolve_context *context_new(const struct setting *setting,
+static struct resolve_context *context_new(const char *server, const char *tls_ca,
                                            const struct validate_anchors *anchors)
 {
     char why[RESOLVE_WHY];
     struct resolve_context *context;
     struct resolve_options options = {.from = RESOLVE_SERVERS,
-                                      .servers = &setting->server,
+                                      .servers = &server,
                                       .server_count = 1,
+                                      .tls_ca = tls_ca,
                                       .cache_octets = SIZE_MAX,
                                       .validate = {.anchors = anchors}};
     must(resolve_context_new(&options, why, &context) == BASE_OK, why);
@@ -160,10 +163,11 @@ static void run_ours(const struct setting *setting, void *context)
 /* --- libunbound --- */
 
 #ifdef KENTER_UNBOUND
-static struct ub_ctx *unbound_new(const struct setting *setting)
+static struct ub_ctx *unbound_new(const struct setting *setting, bool asynchronous)
 {
     struct ub_ctx *unbound = ub_ctx_create();
-    must(unbound != NULL && ub_ctx_set_option(unbound, "do-not-query-localhost:", "no") == 0 &&
+    must(unbound != NULL && (!asynchronous || ub_ctx_async(unbound, 1) == 0) &&
+             ub_ctx_set_option(unbound, "do-not-query-localhost:", "no") == 0 &&
              ub_ctx_set_fwd(unbound, setting->server) == 0 &&
              ub_ctx_add_ta_file(unbound, setting->anchors) == 0 &&
              ub_ctx_zone_remove(unbound, "test.") == 0,
@@ -182,6 +186,35 @@ static void run_unbound(const struct setting *setting, void *context)
         ub_resolve_free(result);
     }
 }
+
+struct asynchronous {
+    bool done, secure;
+};
+
+static void take_asynchronous(void *context, int error, struct ub_result *result)
+{
+    struct asynchronous *answer = context;
+    answer->done = true;
+    answer->secure = error == 0 && result != NULL && result->secure;
+    ub_resolve_free(result);
+}
+
+static void run_unbound_asynchronous(const struct setting *setting, void *context)
+{
+    char text[DNS_NAME_TEXT];
+    for (unsigned i = 0; i < setting->names; i++) {
+        struct asynchronous answer = {false, false};
+        struct pollfd state = {.fd = ub_fd(context), .events = POLLIN};
+        int number;
+        name_of(setting, i, text);
+        must(ub_resolve_async(context, text, DNS_TYPE_A, 1, &answer, take_asynchronous, &number) ==
+                 0,
+             "libunbound does not take it");
+        while (!answer.done)
+            must(poll(&state, 1, 5000) == 1 && ub_process(context) == 0, "libunbound is silent");
+        must(answer.secure, "libunbound does not find it secure");
+    }
+}
 #endif
 
 /* --- measuring --- */
@@ -198,26 +231,65 @@ static struct cost measure(const struct setting *setting,
     };
 }
 
+#ifdef KENTER_UNBOUND
+/* A context of its own for each round, since it keeps answers; with the zone's keys. */
+static struct cost measure_unbound(const struct setting *setting, bool asynchronous)
+{
+    struct ub_ctx *unbound = unbound_new(setting, asynchronous);
+    void (*run)(const struct setting *, void *) =
+        asynchronous ? run_unbound_asynchronous : run_unbound;
+    struct setting first = *setting;
+    first.names = 1;
+    run(&first, unbound);
+    struct cost cost = measure(setting, run, unbound);
+    ub_ctx_delete(unbound);
+    return cost;
+}
+#endif
+
 static int by_cpu(const void *a, const void *b)
 {
     double x = ((const struct cost *)a)->cpu, y = ((const struct cost *)b)->cpu;
     return (x > y) - (x < y);
 }
 
-static void show(const char *what, struct cost *costs, unsigned rounds, double floor)
+/* Gives the median. */
+static double show(const char *what, struct cost *costs, unsigned rounds, double floor)
 {
     qsort(costs, rounds, sizeof(*costs), by_cpu);
     const struct cost *median = &costs[rounds / 2];
-    printf("%-10s %7.1f us CPU  %8.0f answers/s  %.2f of the floor\n", what, median->cpu,
+    printf("%-24s %7.1f us CPU  %8.0f answers/s  %.2f of the floor\n", what, median->cpu,
            1e6 / median->wall, median->cpu / floor);
+    return median->cpu;
+}
+
+/* What contexts hold, without a cache: before they asked, and with the keys of the zones. The first
+ * one is left out: libraries keep things for all that follow. */
+static void show_memory(const struct setting *setting, const char *what, const char *server,
+                        const char *tls_ca, const struct validate_anchors *anchors)
+{
+    char text[DNS_NAME_TEXT];
+    struct resolve_context *context = context_new(server, tls_ca, anchors);
+    look_up(context, name_of(setting, 0, text));
+    resolve_context_free(context);
+    size_t before = mallinfo2().uordblks;
+    context = context_new(server, tls_ca, anchors);
+    size_t empty = mallinfo2().uordblks - before;
+    look_up(context, name_of(setting, 0, text));
+    printf("memory of a context without cache, %s: %zu KiB, after a look-up %zu KiB\n", what,
+           empty / 1024, (mallinfo2().uordblks - before) / 1024);
+    resolve_context_free(context);
 }
 
 int main(int argc, char **argv)
 {
-    struct cost floor[MOST_ROUNDS], ours[MOST_ROUNDS], theirs[MOST_ROUNDS];
+    struct cost floor[MOST_ROUNDS], ours[MOST_ROUNDS];
+#ifdef KENTER_UNBOUND
+    struct cost blocking[MOST_ROUNDS], asynchronous[MOST_ROUNDS];
+#endif
     char text[DNS_NAME_TEXT];
     if (argc < 5) {
-        fprintf(stderr, "usage: bench_lookup SERVER ANCHORS ZONE NAMES [ROUNDS]\n");
+        fprintf(stderr, "usage: bench_lookup SERVER ANCHORS ZONE NAMES [ROUNDS [TLS CA]]\n");
         return 2;
     }
     struct setting setting = {argv[1], argv[2], argv[3], (unsigned)atoi(argv[4]), {.any = {0}}};
@@ -227,34 +299,30 @@ int main(int argc, char **argv)
     struct bare bare;
     bare_new(&bare);
     struct validate_anchors *anchors = read_anchors(setting.anchors);
-    size_t before = mallinfo2().uordblks;
-    struct resolve_context *context = context_new(&setting, anchors);
-    size_t empty = mallinfo2().uordblks - before;
+    struct resolve_context *context = context_new(setting.server, NULL, anchors);
     look_up(context, name_of(&setting, 0, text));
-    size_t warm = mallinfo2().uordblks - before;
     for (unsigned i = 0; i < rounds; i++) {
         floor[i] = measure(&setting, run_floor, &bare);
         ours[i] = measure(&setting, run_ours, context);
 #ifdef KENTER_UNBOUND
-        /* A context of its own for each round, since it keeps answers; with the zone's keys. */
-        struct ub_ctx *unbound = unbound_new(&setting);
-        struct setting first = setting;
-        first.names = 1;
-        run_unbound(&first, unbound);
-        theirs[i] = measure(&setting, run_unbound, unbound);
-        ub_ctx_delete(unbound);
+        blocking[i] = measure_unbound(&setting, false);
+        asynchronous[i] = measure_unbound(&setting, true);
 #endif
     }
     qsort(floor, rounds, sizeof(*floor), by_cpu);
     double least = floor[rounds / 2].cpu;
     show("floor", floor, rounds, least);
-    show("kenter", ours, rounds, least);
+    double own = show("kenter", ours, rounds, least);
 #ifdef KENTER_UNBOUND
-    show("libunbound", theirs, rounds, least);
+    printf("kenter / libunbound: %.2f\n", own / show("libunbound", blocking, rounds, least));
+    printf("kenter / libunbound, asynchronous: %.2f\n",
+           own / show("libunbound, asynchronous", asynchronous, rounds, least));
 #endif
-    printf("memory of a context without cache: %zu KiB, with the keys of the zones %zu KiB\n",
-           empty / 1024, warm / 1024);
+    printf("kenter / floor: %.2f\n", own / least);
     resolve_context_free(context);
+    show_memory(&setting, "over UDP", setting.server, NULL, anchors);
+    if (argc > 7)
+        show_memory(&setting, "over TLS", argv[6], argv[7], anchors);
     validate_anchors_free(anchors);
     EVP_PKEY_CTX_free(bare.verify);
     return 0;

@@ -304,3 +304,13 @@ def test_use(world):
                       ["--svg", "--dot", "a"], ["a..b"], ["a", "@tls:/x"], ["--recursive", "a", "@127.0.0.1"]):
         done = world.kenter("trace", *arguments, code=2)
         assert done.stdout == "" and "kenter trace:" in done.stderr, (arguments, done)
+
+
+def test_example_of_the_library(world):
+    """It asks the system's resolver, and gives nothing when its anchors, those of the real root, do not fit."""
+    conf = world.path / "resolv.conf"
+    conf.write_text(f"nameserver {world.forwarder.address}\n")
+    done = subprocess.run([*world.inside.mounted({"resolv.conf": conf}), KENTER.parent / "examples/library/example_lookup",
+                           "www.good.test", "A"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "192.0.2.1" not in done.stdout, (done.stdout, done.stderr)
+    assert "www.good.test. A is bogus" in done.stdout and "trust anchor" in done.stdout, done.stdout

@@ -717,6 +717,50 @@ static void test_missing_and_damaged(void **state)
     image_close(image);
 }
 
+/* As the format of before was: no index of expiry, and its number. */
+static void make_format_1(unsigned databases)
+{
+    static const char *const names[] = {"about", "zones", "names", "nsec3", "history", "expiry"};
+    uint8_t number[8] = {0, 0, 0, 0, 0, 0, 0, 1};
+    MDB_val key = {6, (void *)(uintptr_t) "format"}, value = {8, number};
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi, about = 0;
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, databases), 0);
+    assert_int_equal(mdb_env_open(env, directory, 0, 0640), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    for (unsigned i = 0; i < databases; i++) {
+        assert_int_equal(mdb_dbi_open(txn, names[i], MDB_CREATE, &dbi), 0);
+        about = i == 0 ? dbi : about;
+    }
+    assert_int_equal(mdb_put(txn, about, &key, &value, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+/* It is refused, for it is only derived: whoever owns it removes it and builds it anew. */
+static void test_older_format(void **state)
+{
+    struct image *image;
+    struct image_options reader = {0}, writer = {.writer = true};
+    for (unsigned databases = 5; databases <= 6; databases++) {
+        make_format_1(databases);
+        assert_int_equal(image_is_whole(directory), BASE_OK);
+        for (unsigned again = 0; again < 2; again++) {
+            assert_int_equal(image_open(directory, &reader, &image), BASE_EFORMAT);
+            assert_int_equal(image_open(directory, &writer, &image), BASE_EFORMAT);
+        }
+        assert_int_equal(image_discard(directory), BASE_OK);
+        image = open_image();
+        struct zone *zone = big_zone(20, 1);
+        publish(image, zone, NULL);
+        zone_release(zone);
+        image_close(image);
+        assert_int_equal(image_discard(directory), BASE_OK);
+    }
+}
+
 /* Killed at any time, the image holds one of the versions, whole. */
 static void test_killed(void **state)
 {
@@ -772,6 +816,7 @@ int main(void)
         TEST(test_template),
         TEST(test_full),
         TEST(test_missing_and_damaged),
+        TEST(test_older_format),
         TEST(test_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
