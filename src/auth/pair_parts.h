@@ -31,6 +31,7 @@ struct pair_server {
     const struct base_log *log;
     struct resolve_context *context;
     struct dane_authorities *authorities;
+    struct dane_chains *chains;
     struct auth_cache *cache;     /* of verdicts */
     struct auth_cache *documents; /* of POSH, and that there is none */
     struct auth_service *service;

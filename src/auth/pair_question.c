@@ -122,6 +122,7 @@ static int question_new(struct pair_server *server, const struct dane_pair_reque
     struct dane_pair_question about = request->question;
     about.now = resolve_now(server->context);
     about.authorities = server->authorities;
+    about.chains = server->chains;
     question->server = server;
     snprintf(question->key, sizeof question->key, "%s", key);
     snprintf(question->remote, sizeof question->remote, "%s", request->remote);

@@ -11,6 +11,7 @@
 #define WAITS_MAX       256
 #define OUTPUT_FULL     (64 * 1024)
 #define OUTPUT_MAX      (1024 * 1024)
+#define CHAINS          128               /* to CAs, that are kept */
 #define DOCUMENT_OCTETS (8 * 1024 * 1024) /* of POSH documents that are kept */
 
 static size_t take(void *context, struct auth_connection *connection, const uint8_t *data,
@@ -94,6 +95,8 @@ static int start(struct pair_server *server, char why[AUTH_SERVICE_WHY])
         snprintf(why, AUTH_SERVICE_WHY, "%.150s: the CAs cannot be read",
                  options->ca_file ? options->ca_file : "the system");
     if (status == BASE_OK)
+        status = dane_chains_new(CHAINS, &server->chains);
+    if (status == BASE_OK)
         status = auth_cache_new(options->cache_octets, &server->cache);
     if (status == BASE_OK)
         status = auth_cache_new(DOCUMENT_OCTETS, &server->documents);
@@ -136,6 +139,7 @@ void pair_server_free(struct pair_server *server)
     auth_service_free(server->service);
     auth_cache_free(server->documents);
     auth_cache_free(server->cache);
+    dane_chains_free(server->chains);
     dane_authorities_free(server->authorities);
     free(server);
 }

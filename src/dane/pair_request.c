@@ -180,8 +180,7 @@ static bool digest_chain(const struct dane_peer *peer, char out[65])
     }
     good = good && EVP_DigestFinal_ex(context, digest, NULL) == 1;
     EVP_MD_CTX_free(context);
-    for (size_t i = 0; i < sizeof digest && good; i++)
-        snprintf(out + 2 * i, 3, "%02x", digest[i]);
+    out[base_hex_encode(out, digest, sizeof digest)] = '\0';
     return good;
 }
 

@@ -50,10 +50,18 @@ struct dane_authorities;
 int dane_authorities_new(const char *ca_file, struct dane_authorities **out);
 void dane_authorities_free(struct dane_authorities *authorities); /* NULL allowed */
 
+/* At most `most` chains to the system's CAs that were built lately, to be used with the same
+ * authorities, by one thread at a time: for who is shown the same chain for many domains.
+ * BASE_ENOMEM. */
+struct dane_chains;
+int dane_chains_new(size_t most, struct dane_chains **out);
+void dane_chains_free(struct dane_chains *chains); /* NULL allowed */
+
 struct dane_verify_options {
     base_time now;
     const char *ca_file;                        /* PEM; NULL: the system's */
     const struct dane_authorities *authorities; /* instead of ca_file; NULL: read when needed */
+    struct dane_chains *chains;                 /* NULL: each is built anew */
 };
 /* Budget: DANE_CHAIN_MAX certificates, each at most 64 KiB; more are not looked at. */
 void dane_verify(const struct dane_endpoint *endpoint, const struct dane_peer *peer,

@@ -61,11 +61,6 @@ static X509_STORE *system_store(struct verify_judge *judge)
 
 /* --- one chain --- */
 
-struct chain {
-    STACK_OF(X509) * certificates; /* from the leaf to what ends it; NULL: it is not good */
-    int error;                     /* X509_V_ERR_… */
-};
-
 static void set_rules(const struct verify_judge *judge, X509_STORE_CTX *context, bool partial)
 {
     X509_VERIFY_PARAM *parameters = X509_STORE_CTX_get0_param(context);
@@ -79,9 +74,9 @@ static void set_rules(const struct verify_judge *judge, X509_STORE_CTX *context,
 
 /* Does the leaf lead to a certificate of the store? `partial`: any certificate in it ends a chain,
  * whether it is a root or not. */
-static struct chain build(struct verify_judge *judge, X509_STORE *store, bool partial)
+static struct verify_chain build(struct verify_judge *judge, X509_STORE *store, bool partial)
 {
-    struct chain chain = {.error = X509_V_ERR_OUT_OF_MEM};
+    struct verify_chain chain = {.error = X509_V_ERR_OUT_OF_MEM};
     STACK_OF(X509) *others = sk_X509_new_null();
     X509_STORE_CTX *context = X509_STORE_CTX_new();
     bool ready = others && context;
@@ -155,7 +150,7 @@ static void limit_by_chain(struct verify_judge *judge, STACK_OF(X509) * certific
     }
 }
 
-static void chain_free(struct chain *chain)
+static void chain_free(struct verify_chain *chain)
 {
     sk_X509_pop_free(chain->certificates, X509_free);
     chain->certificates = NULL;
@@ -169,7 +164,7 @@ static bool try_anchor(struct verify_judge *judge, X509 *anchor, size_t record, 
     if (judge->anchors++ >= VERIFY_ANCHORS_MAX)
         return false;
     X509_STORE *store = X509_STORE_new();
-    struct chain chain = {.error = X509_V_ERR_OUT_OF_MEM};
+    struct verify_chain chain = {.error = X509_V_ERR_OUT_OF_MEM};
     if (store && X509_STORE_add_cert(store, anchor))
         chain = build(judge, store, true);
     X509_STORE_free(store);
@@ -261,13 +256,16 @@ bool verify_by_anchors(struct verify_judge *judge)
 /* --- the system's CAs --- */
 
 /* A chain to a CA of the system with the right name; else says why not. */
-static struct chain system_chain(struct verify_judge *judge)
+static struct verify_chain system_chain(struct verify_judge *judge)
 {
-    struct chain chain = {.error = X509_V_OK};
-    X509_STORE *store = system_store(judge);
-    if (!store)
-        return chain;
-    chain = build(judge, store, false);
+    struct verify_chain chain = {.error = X509_V_OK};
+    if (!verify_recall(judge, &chain)) {
+        X509_STORE *store = leaf_reads(judge) ? system_store(judge) : NULL;
+        if (!store)
+            return chain;
+        chain = build(judge, store, false);
+        verify_remember(judge, &chain);
+    }
     if (!chain.certificates)
         verify_object(judge, VERIFY_NOT_LED, chain_tlsrpt(chain.error),
                       "the certificate is not to be trusted: %s", chain_words(chain.error));
@@ -277,7 +275,7 @@ static struct chain system_chain(struct verify_judge *judge)
 }
 
 /* The record of usage 0 that matches a CA of the chain. */
-static size_t match_authorities(struct verify_judge *judge, const struct chain *chain,
+static size_t match_authorities(struct verify_judge *judge, const struct verify_chain *chain,
                                 unsigned *depth)
 {
     size_t record = SIZE_MAX;
@@ -297,9 +295,9 @@ bool verify_by_authorities_and_tlsa(struct verify_judge *judge)
 {
     unsigned depth = 0;
     size_t record = verify_match(judge, DANE_PKIX_EE, &judge->shown[0]);
-    if ((record == SIZE_MAX && !any_usable(judge, DANE_PKIX_TA)) || !leaf_reads(judge))
+    if (record == SIZE_MAX && !any_usable(judge, DANE_PKIX_TA))
         return false;
-    struct chain chain = system_chain(judge);
+    struct verify_chain chain = system_chain(judge);
     if (!chain.certificates)
         return false;
     if (record == SIZE_MAX)
@@ -316,9 +314,7 @@ bool verify_by_authorities_and_tlsa(struct verify_judge *judge)
 
 bool verify_by_authorities(struct verify_judge *judge)
 {
-    if (!leaf_reads(judge))
-        return false;
-    struct chain chain = system_chain(judge);
+    struct verify_chain chain = system_chain(judge);
     if (!chain.certificates)
         return false;
     limit_by_chain(judge, chain.certificates);

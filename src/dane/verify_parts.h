@@ -29,6 +29,12 @@ enum verify_weight {
     VERIFY_WRONG_NAME, /* the chain is good, but somebody else's */
 };
 
+/* From the leaf to what ends it. */
+struct verify_chain {
+    STACK_OF(X509) * certificates; /* NULL: it is not good */
+    int error;                     /* X509_V_ERR_… */
+};
+
 struct verify_judge {
     const struct dane_endpoint *endpoint;
     const struct dane_verify_options *options;
@@ -38,6 +44,7 @@ struct verify_judge {
     enum verify_weight weight;    /* of the verdict's reason so far */
     unsigned anchors;             /* tried */
     struct dane_authorities *own; /* read for this judgement alone */
+    uint8_t digest[32];           /* of what is shown, when it is looked for among chains */
 };
 
 /* --- verify.c --- */
@@ -67,6 +74,13 @@ bool verify_by_anchors(struct verify_judge *judge);
 bool verify_by_authorities_and_tlsa(struct verify_judge *judge);
 /* No TLSA: a CA of the system and the name. */
 bool verify_by_authorities(struct verify_judge *judge);
+
+/* --- chains.c --- */
+
+/* The chain of the system that was built for the same certificates lately. *out is the caller's. */
+bool verify_recall(struct verify_judge *judge, struct verify_chain *out);
+/* After verify_recall found none. */
+void verify_remember(struct verify_judge *judge, const struct verify_chain *chain);
 
 /* --- names.c --- */
 

@@ -213,6 +213,7 @@ static struct dane_verdict verify(const struct dane_pair *pair,
         .now = pair->question.now,
         .ca_file = pair->question.ca_file,
         .authorities = pair->question.authorities,
+        .chains = pair->question.chains,
     };
     struct dane_verdict verdict;
     dane_verify(endpoint, &pair->peer, &options, &verdict);

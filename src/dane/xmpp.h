@@ -45,6 +45,7 @@ struct dane_pair_question {
     base_time now;
     const char *ca_file;                        /* copied; NULL: the system's */
     const struct dane_authorities *authorities; /* instead; has to outlive the pair */
+    struct dane_chains *chains;                 /* likewise; NULL */
 };
 
 struct dane_pair;
