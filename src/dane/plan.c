@@ -257,9 +257,10 @@ static void finish(struct dane_plan *plan)
     plan->done = true;
 }
 
-/* Makes the plan from what is there. */
+/* Makes the plan from what is there. Answers that come together cost one pass. */
 static void pass(struct dane_plan *plan)
 {
+    plan->stale = false;
     begin_pass(plan);
     if (plan->is_literal)
         address_literal(plan);
@@ -348,7 +349,7 @@ int dane_plan_new(enum dane_service service, const char *domain,
         dane_plan_free(plan);
         return status;
     }
-    pass(plan);
+    plan->stale = true;
     *out = plan;
     return BASE_OK;
 }
@@ -369,24 +370,21 @@ void dane_plan_free(struct dane_plan *plan)
 
 bool dane_plan_next(struct dane_plan *plan, struct dane_ask *out)
 {
-    if (plan->done)
+    if (plan->next == plan->count && plan->stale)
+        pass(plan);
+    if (plan->done || plan->next == plan->count)
         return false;
-    for (size_t i = 0; i < plan->count; i++) {
-        struct plan_item *item = &plan->items[i];
-        if (item->asked)
-            continue;
-        item->asked = true;
-        *out = (struct dane_ask){
-            .id = (uint32_t)i,
-            .kind = item->kind,
-            .name = item->name,
-            .type = item->type,
-            .domain = plan->domain,
-            .sts_id = item->sts_id,
-        };
-        return true;
-    }
-    return false;
+    const struct plan_item *item = &plan->items[plan->next];
+    *out = (struct dane_ask){
+        .id = (uint32_t)plan->next,
+        .kind = item->kind,
+        .name = item->name,
+        .type = item->type,
+        .domain = plan->domain,
+        .sts_id = item->sts_id,
+    };
+    plan->next++;
+    return true;
 }
 
 static struct plan_item *waiting(struct dane_plan *plan, uint32_t id, enum dane_ask_kind kind)
@@ -403,7 +401,7 @@ int dane_plan_answer(struct dane_plan *plan, uint32_t id, const struct validate_
         return BASE_EINVAL;
     item->result = validate_result_ref(result);
     item->answered = true;
-    pass(plan);
+    plan->stale = true;
     return BASE_OK;
 }
 
@@ -423,11 +421,13 @@ int dane_plan_answer_sts(struct dane_plan *plan, uint32_t id, const char *text, 
     }
     snprintf(item->why, sizeof item->why, "%s", why ? why : "");
     item->answered = true;
-    pass(plan);
+    plan->stale = true;
     return BASE_OK;
 }
 
 const struct dane_plan_result *dane_plan_result(struct dane_plan *plan)
 {
+    if (plan->stale)
+        pass(plan);
     return plan->done ? &plan->made : NULL;
 }

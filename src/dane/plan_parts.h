@@ -22,7 +22,7 @@
 
 struct plan_item {
     enum dane_ask_kind kind;
-    bool asked, answered;
+    bool answered;
     uint16_t type;
     uint8_t name[DNS_NAME_MAX];
     const struct validate_result *result; /* a reference; NULL with an ask for a policy */
@@ -44,7 +44,8 @@ struct dane_plan {
     struct dane_address literal;
     bool is_literal;
     struct plan_item *items;
-    size_t count, capacity;
+    size_t count, capacity, next; /* below `next` all have been asked */
+    bool stale;                   /* something has come since the last pass */
     /* One pass. */
     struct base_arena arena;
     bool pending;

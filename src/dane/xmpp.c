@@ -432,8 +432,9 @@ static void judge_incoming(struct dane_pair *pair, const struct dane_plan_result
 
 static void judge(struct dane_pair *pair)
 {
-    const struct dane_plan_result *plan = dane_plan_result(pair->plan);
-    if (!plan || pair->done || pair->url)
+    const struct dane_plan_result *plan =
+        pair->done || pair->url ? NULL : dane_plan_result(pair->plan);
+    if (!plan)
         return;
     if (plan->outcome == DANE_OUTCOME_DEFER && plan->count == 0)
         conclude(pair, DANE_PAIR_LATER, DANE_PROOF_NONE, "%s", plan->reason);
@@ -498,7 +499,6 @@ static int make(const struct dane_pair_question *question, bool reuse, struct da
         dane_pair_free(pair);
         return status;
     }
-    judge(pair);
     *out = pair;
     return BASE_OK;
 }
@@ -527,35 +527,38 @@ void dane_pair_free(struct dane_pair *pair)
     free(pair);
 }
 
+static bool next_document(struct dane_pair *pair, struct dane_pair_ask *out)
+{
+    if (pair->done || !pair->url || pair->url_given)
+        return false;
+    pair->url_given = true;
+    pair->documents++;
+    *out = (struct dane_pair_ask){.id = POSH_ID + pair->documents,
+                                  .kind = DANE_PAIR_POSH,
+                                  .url = pair->url,
+                                  .fresh = pair->fresh};
+    return true;
+}
+
 bool dane_pair_next(struct dane_pair *pair, struct dane_pair_ask *out)
 {
     struct dane_ask ask;
-    if (pair->done)
-        return false;
-    if (pair->url && !pair->url_given) {
-        pair->url_given = true;
-        pair->documents++;
-        *out = (struct dane_pair_ask){.id = POSH_ID + pair->documents,
-                                      .kind = DANE_PAIR_POSH,
-                                      .url = pair->url,
-                                      .fresh = pair->fresh};
+    if (!pair->done && dane_plan_next(pair->plan, &ask)) {
+        *out = (struct dane_pair_ask){
+            .id = ask.id, .kind = DANE_PAIR_LOOKUP, .name = ask.name, .type = ask.type};
         return true;
     }
-    if (!dane_plan_next(pair->plan, &ask))
-        return false;
-    *out = (struct dane_pair_ask){
-        .id = ask.id, .kind = DANE_PAIR_LOOKUP, .name = ask.name, .type = ask.type};
-    return true;
+    judge(pair);
+    return next_document(pair, out);
 }
 
 int dane_pair_answer(struct dane_pair *pair, uint32_t id, const struct validate_result *result)
 {
-    int status = pair->done ? BASE_EINVAL : dane_plan_answer(pair->plan, id, result);
-    judge(pair);
-    return status;
+    return pair->done ? BASE_EINVAL : dane_plan_answer(pair->plan, id, result);
 }
 
 const struct dane_pair_verdict *dane_pair_result(struct dane_pair *pair)
 {
+    judge(pair);
     return pair->done ? &pair->verdict : NULL;
 }
