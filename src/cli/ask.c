@@ -153,6 +153,8 @@ static int make_context(struct cli_ask *ask, struct resolve_options *options, in
     options->root_hints = cli_text(call, "root-hints");
     options->tls_ca = cli_text(call, "tls-ca");
     options->track = cli_text(call, "track");
+    if (ask->cache_octets != 0)
+        options->cache_octets = ask->cache_octets;
     options->random_case = true;
     unsigned long seconds = cli_duration(call, "timeout", 10);
     options->timeout_ms = seconds > 3600 ? 3600 * 1000 : (unsigned)seconds * 1000;

@@ -88,7 +88,8 @@ struct cli_ask {
     struct resolve_recording *recording; /* being filled, or being played */
     struct resolve_transport transport;  /* of the latter */
     struct resolve_context *context;
-    bool live; /* set before opening: the clock goes on, as services want it */
+    bool live;           /* set before opening: the clock goes on, as services want it */
+    size_t cache_octets; /* likewise: of resolve_options; 0: its default */
     base_time now;
 };
 
