@@ -21,14 +21,19 @@ static struct control_zone *find(struct control *control, const struct api_reque
 
 /* --- zones --- */
 
+/* Is what should be published not, or not as it should be? */
+static bool is_held_up(const struct control_zone *zone)
+{
+    return zone->problem_parts[CONTROL_PROBLEM_OUTSIDE] != NULL || zone->last_good ||
+           zone->failures > 0 || zone->stale || !zone->published || zone->refused;
+}
+
 enum api_state control_zone_state(const struct control_zone *zone, base_time now)
 {
     if (zone->expired ||
         (zone->published && zone->earliest_expiry != 0 && zone->earliest_expiry <= now))
         return API_STATE_EXPIRED;
-    if (zone->problems > 0 &&
-        (zone->problem_parts[CONTROL_PROBLEM_OUTSIDE] != NULL || zone->last_good ||
-         zone->failures > 0 || zone->stale || !zone->published || zone->refused))
+    if (zone->problems > 0 && (zone->breaks || is_held_up(zone)))
         return API_STATE_PROBLEM;
     if (!zone->published)
         return API_STATE_NEW;
@@ -403,7 +408,12 @@ static const char *because(const struct control_zone *zone, enum api_state state
                  zone->serial);
         break;
     case API_STATE_PROBLEM:
-        if (zone->published)
+        if (!is_held_up(zone))
+            snprintf(text, size,
+                     "Serial %u is published, but what it says does not work: the "
+                     "findings say why.",
+                     zone->serial);
+        else if (zone->published)
             snprintf(text, size,
                      "What should be published cannot be: the findings say why. Serial %u goes on "
                      "being served; its signatures are good for another %s.",

@@ -76,6 +76,7 @@ static json_t *finding_list(struct control *control)
     json_array_extend(list, more);
     json_decref(more);
     base_findings_free(&clock);
+    control_tlsa_homeless(control, list);
     return list;
 }
 
@@ -158,6 +159,8 @@ static void print_zones(const struct control *control, struct base_buf *buf, bas
         one(buf, "kenter_expiry_seconds", "gauge",
             "seconds to the earliest expiry of a signature of any zone", all.earliest - now);
     one(buf, "kenter_sign_queue", "gauge", "zones that wait to be worked on", (int64_t)all.waiting);
+    head(buf, "kenter_tlsa_services", "gauge", "services whose TLSA records are kept, by step");
+    control_tlsa_counts(control, buf);
     head(buf, "kenter_zone_expiry_seconds", "gauge",
          "seconds to the earliest expiry of a signature of the zone");
     for (size_t i = 0; i < control->table.count; i++) {

@@ -258,10 +258,34 @@ static bool publish_whole(struct control_job *job, struct control_worker *worker
     return write && !dry(job);
 }
 
+/* Who asked is told what the source loses, and that it stays published all the same. */
+static void tell_kept(struct control_job *job)
+{
+    struct control_change *change = job->changes;
+    char owner[DNS_NAME_TEXT];
+    if (change == NULL || change->kind != CONTROL_API_CHANGE)
+        return;
+    change->removed = json_array();
+    for (size_t i = 0; i < job->own_edits; i++) {
+        const struct source_edit *edit = &job->edits.items[i];
+        if (edit->add)
+            continue;
+        json_array_append_new(change->removed, api_record(edit->owner, edit->ttl, edit->type,
+                                                          edit->rdata, edit->length));
+        const struct base_place place = {.owner = dns_name_text(owner, edit->owner)};
+        base_findings_add(&change->findings, TLSA_STAYS, &place,
+                          "the record stays published: it is of a certificate whose records are "
+                          "kept");
+    }
+}
+
 /* What is published is right, since it is kept in any case; but the source is another one now. */
 static bool write_source_only(struct control_job *job)
 {
-    if (job->own_edits == 0 || job->own_edits == job->edits.count || dry(job))
+    if (job->own_edits == 0 || job->own_edits == job->edits.count)
+        return false;
+    tell_kept(job);
+    if (dry(job))
         return false;
     job->task.record = control_job_record_edits;
     job->task.store = NULL;

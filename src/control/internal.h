@@ -32,6 +32,7 @@
 
 #include "api/api.h"
 #include "base/arena.h"
+#include "base/buf.h"
 #include "control/control.h"
 #include "image/image.h"
 #include "keys/client.h"
@@ -223,6 +224,7 @@ struct control_zone {
     json_t *problem_parts[CONTROL_PROBLEM_PARTS]; /* arrays of findings, or NULL */
     char *problem;                                /* all of them as one array; NULL: none */
     unsigned problems;
+    bool breaks;    /* what is published as it should be fails all the same: see TLSA */
     uint8_t name[]; /* wire, lower case */
 };
 
@@ -548,7 +550,9 @@ int control_tlsa_start(struct control *control); /* before the process seals its
 void control_tlsa_watch(struct control *control);
 void control_tlsa_tick(struct control *control); /* looks at files and zones: every ten seconds */
 void control_tlsa_version(struct control_zone *zone); /* a version was published */
-void control_tlsa_free(struct control *control);      /* after the loop was closed */
+void control_tlsa_homeless(const struct control *control, json_t *findings);   /* of no zone here */
+void control_tlsa_counts(const struct control *control, struct base_buf *buf); /* metrics */
+void control_tlsa_free(struct control *control); /* after the loop was closed */
 
 /* clock.c */
 /* `newest` was published before, by whatever clock; 0: nothing. */

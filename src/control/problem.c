@@ -46,6 +46,8 @@ void control_zone_set_problem(struct control_zone *zone, enum control_problem pa
 {
     json_decref(zone->problem_parts[part]);
     zone->problem_parts[part] = problem_list(findings);
+    if (part == CONTROL_PROBLEM_TLSA)
+        zone->breaks = findings != NULL && base_findings_bad(findings);
     if (!join_parts(zone))
         return;
     struct registry_event event = {.at = base_clock_now(),

@@ -107,6 +107,27 @@ void control_serve_tlsa(struct control *control, const struct api_request *reque
         api_reply_json(request->reply, 200, control_tlsa_object(service));
 }
 
+void control_tlsa_homeless(const struct control *control, json_t *findings)
+{
+    const struct control_tlsa *tlsa = control->tlsa;
+    for (size_t i = 0; tlsa != NULL && i < tlsa->count; i++) {
+        if (tlsa->services[i].trouble == CONTROL_TLSA_NO_ZONE)
+            json_array_extend(findings, tlsa->services[i].findings);
+    }
+}
+
+void control_tlsa_counts(const struct control *control, struct base_buf *buf)
+{
+    const struct control_tlsa *tlsa = control->tlsa;
+    for (enum dane_life_step step = 0; step <= DANE_LIFE_DONE; step++) {
+        size_t count = 0;
+        for (size_t i = 0; tlsa != NULL && i < tlsa->count; i++)
+            count += tlsa->services[i].advice.step == step;
+        base_buf_printf(buf, "kenter_tlsa_services{step=\"%s\"} %zu\n", dane_life_step_name(step),
+                        count);
+    }
+}
+
 /* --- who waits for a look --- */
 
 struct control_tlsa_waiter {

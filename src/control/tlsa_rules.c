@@ -280,7 +280,7 @@ static void join_kept(const struct registry_tlsa *state, const struct control_tl
 
 /* May a record join the others? Else `refused` says why not. */
 static bool may_join(struct control_tlsa_service *service, const struct control_tlsa_set *set,
-                     const struct control_tlsa_file *added, bool is_next)
+                     const struct control_tlsa_file *added)
 {
     struct dane_tlsa record = of_file(added);
     struct dane_life_server here = {.name = "kenterd",
@@ -300,7 +300,24 @@ static bool may_join(struct control_tlsa_service *service, const struct control_
     if (advice.step != DANE_LIFE_REFUSED)
         return true;
     snprintf(service->refused, sizeof(service->refused), "the record of the %s certificate: %s",
-             is_next ? "next" : "present", advice.reason);
+             added == &service->next ? "next" : "present", advice.reason);
+    return false;
+}
+
+/* Would it count there? Not when a stronger digest is there (RFC 7671 section 9). */
+static bool may_count(struct control_tlsa_service *service, const struct control_tlsa_set *set,
+                      const struct control_tlsa_file *added)
+{
+    struct dane_tlsa all[DANE_LIFE_RECORDS + 1];
+    memcpy(all, set->records, set->count * sizeof(all[0]));
+    all[set->count] = of_file(added);
+    dane_tlsa_judge(all, set->count + 1, usages_of(service));
+    if (all[set->count].unusable == DANE_USABLE)
+        return true;
+    snprintf(service->refused, sizeof(service->refused),
+             "the record of the %s certificate would not count: %s",
+             added == &service->next ? "next" : "present",
+             dane_unusable_text(all[set->count].unusable));
     return false;
 }
 
@@ -326,7 +343,7 @@ static bool begin(struct control_tlsa_service *service, const struct control_tls
     struct registry_tlsa *state = &service->state;
     enum dane_life_match match = dane_life_match(published->records, published->count,
                                                  &service->current.chain, usages_of(service));
-    if (match == DANE_LIFE_MATCH && !may_join(service, published, &service->current, false))
+    if (match == DANE_LIFE_MATCH && !may_join(service, published, &service->current))
         return false;
     state->unsafe = match == DANE_LIFE_NO_MATCH;
     state->current = begin_wait(state);
@@ -355,6 +372,21 @@ static void switch_over(struct control_tlsa_service *service, base_time now)
     state->changed_at = now;
 }
 
+/* The same certificate, with a record of other parameters. Weaker ones do not count beside it, so
+ * what they were known for does not, either. */
+static void replace_record(struct control_tlsa_service *service, base_time now)
+{
+    struct registry_tlsa *state = &service->state;
+    retire(find_role(state, REGISTRY_TLSA_CURRENT), now);
+    give_role(state, &service->current, REGISTRY_TLSA_CURRENT, now);
+    for (size_t i = 0; i < state->count; i++) {
+        struct dane_tlsa read = control_tlsa_of(&state->records[i]);
+        if (!dane_life_leans(&read, &service->current.chain))
+            state->records[i].settled = false;
+    }
+    state->current = state->next = begin_wait(state);
+}
+
 static bool follow_current(struct control_tlsa_service *service,
                            const struct control_tlsa_set *published, base_time now)
 {
@@ -368,11 +400,13 @@ static bool follow_current(struct control_tlsa_service *service,
     struct dane_tlsa read = control_tlsa_of(record);
     struct control_tlsa_set set;
     join_kept(state, published, &set);
-    /* The same certificate, with a record of other parameters. */
-    if (dane_life_leans(&read, &service->current.chain) &&
-        !may_join(service, &set, &service->current, false))
+    bool same_certificate = dane_life_leans(&read, &service->current.chain);
+    if (same_certificate && !may_count(service, &set, &service->current))
         return false;
-    switch_over(service, now);
+    if (same_certificate)
+        replace_record(service, now);
+    else
+        switch_over(service, now);
     return true;
 }
 
@@ -390,7 +424,7 @@ static bool follow_next(struct control_tlsa_service *service,
         return false;
     struct control_tlsa_set set;
     join_kept(state, published, &set);
-    if (!none && find_record(state, next) == NULL && !may_join(service, &set, next, true))
+    if (!none && !(may_count(service, &set, next) && may_join(service, &set, next)))
         return false;
     retire(record, now);
     if (!none)
@@ -435,9 +469,7 @@ static bool remove_old(struct control_tlsa_service *service, base_time now)
     bool removed = false;
     for (size_t i = state->count; i-- > 0;) {
         const struct registry_tlsa_record *record = &state->records[i];
-        struct dane_tlsa read = control_tlsa_of(record);
-        if (record->role != REGISTRY_TLSA_OLD || record->since + service->config->keep > now ||
-            dane_life_leans(&read, &service->current.chain))
+        if (record->role != REGISTRY_TLSA_OLD || record->since + service->config->keep > now)
             continue;
         drop(state, i);
         removed = true;

@@ -444,6 +444,71 @@ static void test_log(void **state)
 }
 
 /*
+ * TLSA records that are kept
+ */
+
+static int take_tlsa(void *context, const struct registry_tlsa *tlsa)
+{
+    *(struct registry_tlsa *)context = *tlsa;
+    return BASE_OK;
+}
+
+static void assert_tlsa(const struct registry_tlsa *a, const struct registry_tlsa *b)
+{
+    assert_true(dns_name_equal(a->owner, b->owner));
+    assert_true(dns_name_equal(a->zone, b->zone));
+    assert_int_equal(a->unsafe, b->unsafe);
+    assert_int_equal(a->changed_at, b->changed_at);
+    assert_int_equal(a->current.since, b->current.since);
+    assert_int_equal(a->current.ttl, b->current.ttl);
+    assert_int_equal(a->current.old_seen, b->current.old_seen);
+    assert_true(a->current.servers == b->current.servers);
+    assert_true(a->next.servers == b->next.servers && a->next.ttl == b->next.ttl);
+    assert_int_equal(a->count, b->count);
+    for (size_t i = 0; i < a->count; i++) {
+        assert_int_equal(a->records[i].role, b->records[i].role);
+        assert_int_equal(a->records[i].settled, b->records[i].settled);
+        assert_int_equal(a->records[i].since, b->records[i].since);
+        assert_int_equal(a->records[i].length, b->records[i].length);
+        assert_memory_equal(a->records[i].rdata, b->records[i].rdata, b->records[i].length);
+    }
+}
+
+static void test_tlsa(void **state)
+{
+    struct registry *registry = open_registry();
+    struct registry_tlsa read = {.count = 99}, kept = {.owner = "\3_25\4_tcp\2mx\7example",
+                                                       .zone = "\7example",
+                                                       .unsafe = true,
+                                                       .changed_at = 5,
+                                                       .current = {1, 3600, true, UINT64_MAX},
+                                                       .next = {0, 7, false, 1},
+                                                       .count = 2};
+    kept.records[0] = (struct registry_tlsa_record){
+        .role = REGISTRY_TLSA_CURRENT, .settled = true, .since = 9, .length = 67};
+    memset(kept.records[0].rdata, 3, 67);
+    kept.records[1] = (struct registry_tlsa_record){
+        .role = REGISTRY_TLSA_OLD, .since = 8, .length = 4, .rdata = {3, 1, 1, 0}};
+    assert_int_equal(registry_tlsa_list(registry, take_tlsa, &read), BASE_OK);
+    assert_int_equal(read.count, 99); /* there is none */
+    assert_int_equal(registry_tlsa_put(registry, &kept), BASE_OK);
+    registry_close(registry);
+    registry = open_registry();
+    assert_int_equal(registry_tlsa_list(registry, take_tlsa, &read), BASE_OK);
+    assert_tlsa(&read, &kept);
+    kept.count = 1;
+    kept.unsafe = false;
+    assert_int_equal(registry_tlsa_put(registry, &kept), BASE_OK);
+    assert_int_equal(registry_tlsa_list(registry, take_tlsa, &read), BASE_OK);
+    assert_tlsa(&read, &kept);
+    assert_int_equal(registry_tlsa_forget(registry, kept.owner), BASE_OK);
+    read.count = 99;
+    assert_int_equal(registry_tlsa_list(registry, take_tlsa, &read), BASE_OK);
+    assert_int_equal(read.count, 99);
+    registry_close(registry);
+}
+
+/*
  * Files: damage, versions, backups
  */
 
@@ -461,6 +526,26 @@ static void run_sql(const char *sql)
     assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
     assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(database);
+}
+
+/* A database of the version before gets what has come since, and keeps what it has. */
+static void test_former_version(void **state)
+{
+    struct registry_tlsa kept = {.owner = "\1a", .zone = "\1a"}, read = {.count = 99};
+    struct registry *registry = open_registry();
+    uint64_t edition;
+    struct registry_edit edit = {
+        .owner = example, .rdata = NAME("\1x\0"), .type = 2, .length = 3, .add = true};
+    assert_int_equal(registry_edit(registry, example, &edit, 1, &edition), BASE_OK);
+    registry_close(registry);
+    run_sql("DROP TABLE tlsa; DROP TABLE tlsa_record; PRAGMA user_version = 1");
+    registry = open_registry();
+    assert_int_equal(registry_tlsa_put(registry, &kept), BASE_OK);
+    assert_int_equal(registry_tlsa_list(registry, take_tlsa, &read), BASE_OK);
+    assert_int_equal(read.count, 0);
+    assert_int_equal(registry_edit(registry, example, &edit, 1, &edition), BASE_OK);
+    assert_int_equal(edition, 2);
+    registry_close(registry);
 }
 
 static void test_damage(void **state)
@@ -697,9 +782,13 @@ static void test_kill(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_zones),   TEST(test_records),   TEST(test_odd_names), TEST(test_transactions),
-        TEST(test_threads), TEST(test_log),       TEST(test_damage),    TEST(test_damaged_records),
-        TEST(test_backup),  TEST(test_full_disk), TEST(test_kill),
+        TEST(test_zones),     TEST(test_records),
+        TEST(test_odd_names), TEST(test_transactions),
+        TEST(test_threads),   TEST(test_log),
+        TEST(test_tlsa),      TEST(test_former_version),
+        TEST(test_damage),    TEST(test_damaged_records),
+        TEST(test_backup),    TEST(test_full_disk),
+        TEST(test_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
