@@ -1,6 +1,4 @@
 """kenterd that signs and serves zones, and BIND, Knot DNS and NSD that serve the same signed files."""
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -9,6 +7,7 @@ from pathlib import Path
 import dns.message
 import dns.query
 
+from peers_config import knot, nsd, program
 from ports import free_port
 from test_kenterd import KENTERD
 
@@ -20,12 +19,6 @@ POLICIES = """policies:
   salted: {denial: {type: nsec3, iterations: 3, salt: "c0ffee"}, keys: {algorithm: RSASHA256, csk: false}}
   plain: {sign: false}
 """
-
-
-def program(name):
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    assert found, f"{name} is not installed: tools/install-deps test"
-    return found
 
 
 class Server:
@@ -152,19 +145,7 @@ class Knot(Server):
     name = "knot"
 
     def configure(self, zones):
-        text = f"""server:
-    rundir: "{self.directory}"
-    listen: 127.0.0.1@{self.port}
-    udp-max-payload: {PAYLOAD}
-    nsid: ""
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-database:
-    storage: "{self.directory}/db"
-log:
-  - target: stderr
-    any: info
+        rest = f"""
 template:
   - id: default
     storage: "{self.directory}"
@@ -174,38 +155,25 @@ template:
 zone:
 """
         for zone, path in self.files.items():
-            text += f"  - domain: {zone}\n    file: {path}\n"
-        (self.directory / "knot.conf").write_text(text)
-        (self.directory / "db").mkdir()
-        return [program("knotd"), "-c", self.directory / "knot.conf"]
+            rest += f"  - domain: {zone}\n    file: {path}\n"
+        return knot(self.directory, f"127.0.0.1@{self.port}", rest, f"""
+    udp-max-payload: {PAYLOAD}
+    nsid: ""
+""")
 
 
 class Nsd(Server):
     name = "nsd"
 
     def configure(self, zones):
-        text = f"""server:
-    ip-address: 127.0.0.1@{self.port}
-    username: ""
-    zonesdir: "{self.directory}"
-    database: ""
-    pidfile: "{self.directory}/nsd.pid"
-    xfrdfile: "{self.directory}/xfrd.state"
-    zonelistfile: "{self.directory}/zone.list"
-    xfrdir: "{self.directory}"
-    server-count: 1
+        rest = "".join(f"zone:\n    name: {zone}\n    zonefile: {path}\n" for zone, path in self.files.items())
+        return nsd(self.directory, f"127.0.0.1@{self.port}", rest, f"""
     minimal-responses: yes
     answer-cookie: yes
     ipv4-edns-size: {PAYLOAD}
     rrl-ratelimit: 0
     rrl-whitelist-ratelimit: 0
-remote-control:
-    control-enable: no
-"""
-        for zone, path in self.files.items():
-            text += f"zone:\n    name: {zone}\n    zonefile: {path}\n"
-        (self.directory / "nsd.conf").write_text(text)
-        return [program("nsd"), "-d", "-c", self.directory / "nsd.conf"]
+""")
 
 
 class Fleet:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from peers_config import unbound
 from peers_support import HOST, KENTER, PATIENCE, program, run
 from ports import free_port
 
@@ -134,29 +135,18 @@ controls {{ }};
     def unbound(self, module="iterator"):
         """Unbound before it; its port. With "validator iterator" it validates too."""
         port = free_port()
-        config = self.directory / f"unbound-{port}.conf"
-        config.write_text(f"""
-server:
-    interface: 127.0.0.1@{port}
-    port: {port}
-    username: ""
-    chroot: ""
-    directory: "{self.directory}"
-    pidfile: ""
-    use-syslog: no
-    do-daemonize: no
-    do-not-query-localhost: no
-    module-config: "{module}"
-    trust-anchor-file: "{self.anchors}"
-    local-zone: "test." transparent
+        command = unbound(self.directory, f"127.0.0.1@{port}", module, f"""
 forward-zone:
     name: "."
     forward-addr: 127.0.0.1@{self.port}
-remote-control:
-    control-enable: no
-""")
+""", f"""
+    port: {port}
+    do-daemonize: no
+    trust-anchor-file: "{self.anchors}"
+    local-zone: "test." transparent
+""", f"unbound-{port}.conf")
         log = open(self.directory / f"unbound-{port}.log", "w")
-        process = subprocess.Popen([program("unbound"), "-d", "-c", str(config)], stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         try:
             self.wait("start of service", self.directory / f"unbound-{port}.log")
             yield port

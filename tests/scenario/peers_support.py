@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import time
@@ -17,26 +16,19 @@ import dns.rcode
 import dns.tsig
 import dns.tsigkeyring
 import dns.zone
-import pytest
 
+from peers_config import knot, nsd, program, unbound
 from ports import free_port
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 KENTER = pathlib.Path(os.environ.get("KENTER", TOP / "build" / "kenter")).resolve()
 KENTERD = KENTER.parent / "kenterd"
 HOST = "127.0.0.1"
-PATIENCE = 15  # seconds that anything may take
+PATIENCE = 60  # seconds that anything may take on a loaded machine; waits end when what they wait for is there
 SECRET = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 OTHER_SECRET = base64.b64encode(b"fedcba9876543210fedcba9876543210").decode()
 KEY = "transfer.example.net."
 KEYRING = dns.tsigkeyring.from_text({KEY: SECRET})
-
-
-def program(name):
-    path = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
-    if path is None:
-        pytest.fail(f"{name} is not installed: tools/install-deps test")
-    return path
 
 
 def run(*command, code=0, timeout=30, stdin=None, environment=None):
@@ -250,7 +242,7 @@ key "{KEY}" {{ algorithm hmac-sha256; secret "{SECRET}"; }};
 options {{ default-key "{KEY}"; default-server {HOST}; default-port {control}; }};
 """)
         self.launch(program("named"), "-g", "-c", self.path / "named.conf", "-n", "1")
-        self.wait_log("running")
+        self.wait_log("all zones loaded")
         return self
 
     def control(self, *words):
@@ -259,30 +251,13 @@ options {{ default-key "{KEY}"; default-server {HOST}; default-port {control}; }
 
 class Knotd(Server):
     def start(self, text):
-        (self.path / "knot.conf").write_text(f"""
-server:
-    listen: {HOST}@{self.port}
-    rundir: {self.path}
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stderr
-    any: debug
-database:
-    storage: {self.path}/db
-    journal-db-max-size: 50M
-    kasp-db-max-size: 50M
-    timer-db-max-size: 50M
-    catalog-db-max-size: 50M
+        self.launch(*knot(self.path, f"{HOST}@{self.port}", f"""
 key:
   - id: {KEY}
     algorithm: hmac-sha256
     secret: {SECRET}
 {text}
-""")
-        (self.path / "db").mkdir(exist_ok=True)
-        self.launch(program("knotd"), "-c", self.path / "knot.conf", "-s", self.path / "knot.sock")
+""", log="debug"))
         self.wait_log("server started")
         return self
 
@@ -292,30 +267,16 @@ key:
 
 class Nsd(Server):
     def start(self, text):
-        (self.path / "nsd.conf").write_text(f"""
-server:
-    ip-address: {HOST}@{self.port}
-    do-ip6: no
-    server-count: 1
-    username: ""
-    chroot: ""
-    zonesdir: "{self.path}"
-    database: ""
-    xfrdfile: "{self.path}/xfrd.state"
-    xfrdir: "{self.path}"
-    pidfile: "{self.path}/nsd.pid"
-    zonelistfile: "{self.path}/zone.list"
-    logfile: "{self.log}"
-    verbosity: 3
-remote-control:
-    control-enable: no
+        self.launch(*nsd(self.path, f"{HOST}@{self.port}", f"""
 key:
     name: {KEY}
     algorithm: hmac-sha256
     secret: "{SECRET}"
 {text}
-""")
-        self.launch(program("nsd"), "-d", "-c", self.path / "nsd.conf")
+""", f"""
+    logfile: "{self.log}"
+    verbosity: 3
+"""))
         self.wait_log("nsd started")
         return self
 
@@ -329,20 +290,7 @@ stub-zone:
     stub-no-cache: no
 """ for zone, port in stubs)
         anchor_text = "".join(f'    trust-anchor: "{anchor}"\n' for anchor in anchors)
-        (self.path / "unbound.conf").write_text(f"""
-server:
-    interface: {HOST}@{self.port}
-    do-ip6: no
-    directory: "{self.path}"
-    chroot: ""
-    username: ""
-    pidfile: ""
-    use-syslog: no
-    verbosity: 1
-    val-log-level: 2
-    num-threads: 1
-    module-config: "validator iterator"
-    do-not-query-localhost: no
+        self.launch(*unbound(self.path, f"{HOST}@{self.port}", "validator iterator", stub_text, f"""
     aggressive-nsec: no
     minimal-responses: no
     target-fetch-policy: "0 0 0 0 0"
@@ -350,10 +298,6 @@ server:
     local-zone: "test." nodefault
     local-zone: "example." nodefault
 {anchor_text}{more}
-remote-control:
-    control-enable: no
-{stub_text}
-""")
-        self.launch(program("unbound"), "-d", "-c", self.path / "unbound.conf")
+"""))
         self.wait_log("start of service")
         return self

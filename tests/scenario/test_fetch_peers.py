@@ -2,7 +2,6 @@
 what arrives is what the server has, by dnspython. And NOTIFY to real secondaries."""
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import time
@@ -16,6 +15,7 @@ import dns.tsigkeyring
 import dns.zone
 import pytest
 
+from peers_config import knot, nsd, program
 from ports import free_port
 from verify_support import ZONE as EVERYTHING
 
@@ -28,13 +28,6 @@ RING = dns.tsigkeyring.from_text({"transfer-key.": ("hmac-sha256", SECRET)})
 OLD = 2026010100
 # Knot loads no zone with records below a DNAME.
 ZONE = EVERYTHING.replace('below.dn TXT "occluded"\n', "")
-
-
-def program(name):
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
-    if path is None:
-        pytest.fail(f"{name} is not installed: tools/install-deps test")
-    return path
 
 
 class Fetched:
@@ -152,13 +145,7 @@ zone "second" {{ type secondary; primaries {{ 127.0.0.1 port {self.silent_port};
 
 class Knot(Server):
     def configure(self):
-        (self.directory / "knot.conf").write_text(f"""
-server:
-    rundir: "{self.directory}"
-    listen: 127.0.0.1@{self.port}
-    automatic-acl: off
-database:
-    storage: "{self.directory}/db"
+        return knot(self.directory, f"127.0.0.1@{self.port}", f"""
 key:
   - id: transfer-key
     algorithm: hmac-sha256
@@ -170,9 +157,6 @@ acl:
   - id: keyed
     key: transfer-key
     action: transfer
-log:
-  - target: stderr
-    any: info
 template:
   - id: default
     storage: "{self.directory}"
@@ -184,30 +168,12 @@ zone:
   - domain: keyed
     file: keyed.zone
     acl: keyed
-""")
-        (self.directory / "db").mkdir()
-        return [program("knotd"), "-c", self.directory / "knot.conf"]
+""", "automatic-acl: off")
 
 
 class Nsd(Server):
     def configure(self):
-        (self.directory / "nsd.conf").write_text(f"""
-server:
-    ip-address: 127.0.0.1@{self.port}
-    ip-address: 127.0.0.1@{self.tls_port}
-    tls-port: {self.tls_port}
-    tls-service-key: "{self.key}"
-    tls-service-pem: "{self.certificate}"
-    username: ""
-    zonesdir: "{self.directory}"
-    database: ""
-    pidfile: "{self.directory}/nsd.pid"
-    xfrdfile: "{self.directory}/xfrd.state"
-    zonelistfile: "{self.directory}/zone.list"
-    xfrdir: "{self.directory}"
-    server-count: 1
-remote-control:
-    control-enable: no
+        return nsd(self.directory, f"127.0.0.1@{self.port}", f"""
 key:
     name: transfer-key
     algorithm: hmac-sha256
@@ -226,8 +192,12 @@ zone:
     name: second
     request-xfr: 127.0.0.1@{free_port()} NOKEY
     allow-notify: 127.0.0.1 NOKEY
+""", f"""
+    ip-address: 127.0.0.1@{self.tls_port}
+    tls-port: {self.tls_port}
+    tls-service-key: "{self.key}"
+    tls-service-pem: "{self.certificate}"
 """)
-        return [program("nsd"), "-d", "-c", self.directory / "nsd.conf"]
 
 
 KINDS = {"bind": Bind, "knot": Knot, "nsd": Nsd}

@@ -4,7 +4,6 @@ import os
 import pathlib
 import random
 import re
-import shutil
 import socket
 import struct
 import subprocess
@@ -24,6 +23,7 @@ import dns.xfr
 import dns.zone
 import pytest
 
+from peers_config import knot, nsd
 from ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -736,7 +736,6 @@ def run_secondary(front, place, command, port, versions):
         process.wait(10)
 
 
-@pytest.mark.skipif(not shutil.which("named"), reason="no BIND")
 def test_secondary_bind(fronts, tmp_path):
     versions = random_versions(4, 3)
     front = fronts({"example.": versions[0]}, "--key", f"k.:hmac-sha256:{SECRET}")
@@ -753,20 +752,11 @@ zone "example." {{ type secondary; primaries {{ 127.0.0.1 port {front.port} key 
     run_secondary(front, tmp_path, ["named", "-g", "-c", str(tmp_path / "named.conf")], port, versions)
 
 
-@pytest.mark.skipif(not shutil.which("knotd"), reason="no Knot DNS")
 def test_secondary_knot(fronts, tmp_path):
     versions = random_versions(4, 4)
     front = fronts({"example.": versions[0]}, "--key", f"k.:hmac-sha256:{SECRET}")
     port = free_port()
-    (tmp_path / "knot.conf").write_text(f"""
-server:
-  listen: 127.0.0.1@{port}
-  rundir: {tmp_path}
-database:
-  storage: {tmp_path}
-log:
-- target: stderr
-  any: debug
+    command = knot(tmp_path, f"127.0.0.1@{port}", f"""
 key:
 - id: k.
   algorithm: hmac-sha256
@@ -787,29 +777,15 @@ zone:
   master: primary
   storage: {tmp_path}
   acl: [notify, look]
-""")
-    run_secondary(front, tmp_path, ["knotd", "-c", str(tmp_path / "knot.conf")], port, versions)
+""", log="debug")
+    run_secondary(front, tmp_path, command, port, versions)
 
 
-@pytest.mark.skipif(not shutil.which("nsd"), reason="no NSD")
 def test_secondary_nsd(fronts, tmp_path):
     versions = random_versions(4, 5)
     front = fronts({"example.": versions[0]}, "--key", f"k.:hmac-sha256:{SECRET}")
     port = free_port()
-    (tmp_path / "nsd.conf").write_text(f"""
-server:
-  ip-address: 127.0.0.1@{port}
-  username: ""
-  chroot: ""
-  zonesdir: "{tmp_path}"
-  database: ""
-  pidfile: "{tmp_path}/nsd.pid"
-  xfrdfile: "{tmp_path}/xfrd.state"
-  xfrdir: "{tmp_path}"
-  zonelistfile: "{tmp_path}/zone.list"
-  verbosity: 2
-remote-control:
-  control-enable: no
+    command = nsd(tmp_path, f"127.0.0.1@{port}", f"""
 key:
   name: k.
   algorithm: hmac-sha256
@@ -820,5 +796,5 @@ zone:
   request-xfr: 127.0.0.1@{front.port} k.
   allow-notify: 127.0.0.1 k.
   provide-xfr: 127.0.0.1 NOKEY
-""")
-    run_secondary(front, tmp_path, ["nsd", "-d", "-c", str(tmp_path / "nsd.conf")], port, versions)
+""", "verbosity: 2")
+    run_secondary(front, tmp_path, command, port, versions)

@@ -21,6 +21,7 @@ import re
 import sqlite3
 import subprocess
 
+from peers_config import knot, nsd, unbound
 from peers_support import KENTER, KENTERD, PATIENCE, Server, program, wait
 
 SOA = "{ns} hostmaster.nic.invalid. {serial} 7200 900 1209600 300"
@@ -174,50 +175,12 @@ class Authority(Server):
 
     def start_nsd(self):
         zones = "".join(f'zone:\n    name: "{name}"\n    zonefile: "{file}"\n' for name, file in self.zones())
-        (self.path / "nsd.conf").write_text(f"""
-server:
-    ip-address: {self.address}@53
-    do-ip6: no
-    server-count: 1
-    username: ""
-    chroot: ""
-    zonesdir: "{self.path}"
-    database: ""
-    xfrdfile: "{self.path}/xfrd.state"
-    xfrdir: "{self.path}"
-    pidfile: "{self.path}/nsd.pid"
-    zonelistfile: "{self.path}/zone.list"
-    minimal-responses: no
-    {self.extra}
-remote-control:
-    control-enable: no
-{zones}""")
-        self.launch_inside(program("nsd"), "-d", "-c", self.path / "nsd.conf")
+        self.launch_inside(*nsd(self.path, self.at, zones, f"minimal-responses: no\n    {self.extra}"))
 
     def start_knot(self):
         zones = "".join(f'  - domain: "{name}"\n    file: "{file}"\n    semantic-checks: off\n'
                         "    zonefile-sync: -1\n    journal-content: none\n" for name, file in self.zones())
-        (self.path / "knot.conf").write_text(f"""
-server:
-    listen: {self.address}@53
-    rundir: {self.path}
-    udp-workers: 1
-    tcp-workers: 1
-    background-workers: 1
-log:
-  - target: stderr
-    any: info
-database:
-    storage: {self.path}/db
-    journal-db-max-size: 50M
-    kasp-db-max-size: 50M
-    timer-db-max-size: 50M
-    catalog-db-max-size: 50M
-{self.extra}
-{'zone:' if zones else ''}
-{zones}""")
-        (self.path / "db").mkdir(exist_ok=True)
-        self.launch_inside(program("knotd"), "-c", self.path / "knot.conf", "-s", self.path / "knot.sock")
+        self.launch_inside(*knot(self.path, self.at, f"{self.extra}\n{'zone:' if zones else ''}\n{zones}"))
 
     def start_bind(self):
         zones = "".join(f'zone "{name}" {{ type primary; file "{file}"; check-names ignore; check-integrity no; '
@@ -305,22 +268,11 @@ class Resolver(Server):
         hints = self.world.hints()
         anchor = self.world.anchor()
         if self.kind == "unbound":
-            (self.path / "unbound.conf").write_text(f"""
-server:
-    interface: {self.address}@53
+            anchors = f'trust-anchor-file: "{anchor}"' if self.validating else ""
+            modules = "validator iterator" if self.validating else "iterator"
+            self.launch(*self.world.inside.prefix, *unbound(self.path, f"{self.address}@53", modules, self.stubs, f"""
     access-control: 0.0.0.0/0 allow
-    do-ip6: no
-    directory: "{self.path}"
-    chroot: ""
-    username: ""
-    pidfile: ""
-    use-syslog: no
-    verbosity: 1
-    val-log-level: 2
-    num-threads: 1
-    module-config: "{'validator iterator' if self.validating else 'iterator'}"
-    {'trust-anchor-file: "%s"' % anchor if self.validating else ''}
-    do-not-query-localhost: no
+    {anchors}
     aggressive-nsec: no
     target-fetch-policy: "0 0 0 0 0"
     root-hints: "{hints}"
@@ -328,11 +280,7 @@ server:
     local-zone: "example." nodefault
     local-zone: "invalid." nodefault
     {self.more}
-remote-control:
-    control-enable: no
-{self.stubs}
-""")
-            self.launch(*self.world.inside.prefix, program("unbound"), "-d", "-c", self.path / "unbound.conf")
+"""))
         else:
             keys = "".join(f'"." static-ds {ds};' for ds in self.world.quoted_ds())
             (self.path / "named.conf").write_text(f"""
