@@ -12,13 +12,12 @@ import shutil
 import signal
 import struct
 import subprocess
-import time
 
 import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 KENTER = os.environ.get("KENTER", str(TOP / "build" / "kenter"))
-SANITIZED = "asan" in KENTER  # memory and time say little then
+SANITIZED = "fuzz" in KENTER  # memory and time say little then
 
 HEAD = """$ORIGIN example.
 $TTL 3600
@@ -119,13 +118,19 @@ GIANTS = {
 }
 
 
+def spent():
+    """Seconds that commands have computed until now, whatever else the machine does."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 @pytest.mark.parametrize("name", GIANTS)
 def test_giant(name, tmp_path):
     content, code = GIANTS[name]
-    before = time.monotonic()
+    before = spent()
     result = check(tmp_path, content).has(f"[{code}]", "example.zone:")
     assert len(result.out) < 100000
-    assert SANITIZED or time.monotonic() - before < 5
+    assert SANITIZED or spent() - before < 5
 
 
 def test_binary():
@@ -494,9 +499,9 @@ def test_key_trap(place):
                          for line in signed.splitlines() if "\tRRSIG\t" in line for _ in range(1000))
     for trap in (keys, signatures, keys + signatures):
         (place / "trap").write_text(signed + trap)
-        before = time.monotonic()
+        before = spent()
         result = kenter("verify", "-b", place / "trap")
-        assert result.code == 1 and time.monotonic() - before < (20 if SANITIZED else 3)
+        assert result.code == 1 and spent() - before < (20 if SANITIZED else 3)
         result.has("[verify.budget]")
         # What an attacker put into the last version is not published.
         sign(place, "--previous", place / "trap", "--verify", output="next", code=None)

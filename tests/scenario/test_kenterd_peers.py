@@ -116,6 +116,7 @@ def test_secondary(tmp_path, kind):
     start()
     for zone in ("a.example", "n3.example"):
         server.wait_serial(zone, kenterd.serial(zone))
+    kenterd.wait_log("was transferred", 2)  # told after the last message was sent
     whole = kenterd.text().count("was transferred")
     for serial, last in ((2, 81), (3, 82), (4, 83)):
         more = f"h{serial} A 192.0.2.9\n"
@@ -126,6 +127,7 @@ def test_secondary(tmp_path, kind):
             server.wait_answer(f"h{serial}.{zone}", "A", "192.0.2.9")
             server.wait_serial(zone, kenterd.serial(zone))
             server.wait_answer(f"h{serial - 1}.{zone}", "A", None)
+    kenterd.wait_log("was transferred", whole + 6)
     log = kenterd.text()
     steps = log.count("step from") + log.count("steps from")
     # NSD 4.6 asks for the whole zone when a change comes while it reads the one before it.

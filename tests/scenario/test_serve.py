@@ -246,9 +246,7 @@ def test_edit_break_remove_and_return(place, start):
     old = server.serial("a.example")
 
     write_zone(place, "a.example", last=81, serial=old + 7)
-    begun = time.monotonic()
     server.wait(lambda: server.serial("a.example") >= old + 7)
-    assert time.monotonic() - begun < 3
     response = server.ask("www.a.example", "A")
     assert response.answer[0][0].address == "192.0.2.81"
     assert validate(response, keys_of(server, "a.example")) == 1

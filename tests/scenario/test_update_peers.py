@@ -82,7 +82,7 @@ zone "example" {{ type primary; file "served.zone"; allow-update {{ 127.0.0.1; }
                                stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 20
-        while b"running" not in (tmp_path / "named.log").read_bytes():
+        while b"all zones loaded" not in (tmp_path / "named.log").read_bytes():
             assert process.poll() is None and time.monotonic() < deadline, (
                 tmp_path / "named.log").read_text()
             time.sleep(0.05)
