@@ -219,6 +219,9 @@ static int update_node(struct publication *publication, const struct zone_node *
                        uint8_t old_occluder, const struct zone_node *new, uint8_t new_occluder)
 {
     const struct zone *from = publication->request->previous, *to = publication->request->zone;
+    const struct zone_node *node = new != NULL ? new : old;
+    if (node == NULL)
+        return BASE_OK;
     if (old != NULL && new != NULL &&
         old_occluder == new_occluder &&same_case(old->name, new->name) &&
         is_shared(from, old, to, new))
@@ -231,7 +234,7 @@ static int update_node(struct publication *publication, const struct zone_node *
         if (error == BASE_OK &&
             (before->length != after->length ||
              (after->length > 0 && memcmp(before->data, after->data, after->length) != 0)))
-            error = put(publication, new != NULL ? new : old, part, after, 0);
+            error = put(publication, node, part, after, 0);
         if (error == BASE_OK)
             error = move_expiry(publication, old, new, part);
         if (error != BASE_OK)
