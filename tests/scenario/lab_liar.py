@@ -132,7 +132,7 @@ def no_nsec_wildcard(call):
 
 
 def is_target(call):
-    return call.name.labels[0] == b"www"
+    return call.name.labels[0].lower() == b"www"
 
 
 def nxdomain(call):
@@ -173,7 +173,7 @@ def contradicting_proof(call):
 
 def ent_nxdomain(call):
     reply = call.ask()
-    if call.name.labels[0] == b"ent":
+    if call.name.labels[0].lower() == b"ent":
         reply.set_rcode(dns.rcode.NXDOMAIN)
     return reply
 
