@@ -323,6 +323,27 @@ static void test_removal(void **state)
     end(&service);
 }
 
+/* The next certificate is shown while caches may lack its record; what was waited for counts. */
+static void test_next_too_early(void **state)
+{
+    struct control_tlsa_service service;
+    begin(&service, &settings);
+    show(&service, &service.current, 1);
+    show(&service, &service.next, 2);
+    control_tlsa_follow(&service, &nothing, NOW);
+    look(&service, NOW);
+    base_time safe_at = service.advice.safe_at;
+    show(&service, &service.current, 2);
+    assert_true(control_tlsa_follow(&service, &nothing, safe_at - 1));
+    assert_true(service.state.unsafe);
+    look(&service, safe_at - 1);
+    assert_true(service.state.unsafe);
+    assert_int_equal(service.advice.safe_at, safe_at);
+    look(&service, safe_at);
+    assert_false(service.state.unsafe);
+    end(&service);
+}
+
 /* However often it changes, there is room. */
 static void test_many_switches(void **state)
 {
@@ -524,10 +545,11 @@ static void test_world(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first),         cmocka_unit_test(test_first_beside_others),
-        cmocka_unit_test(test_other_digest),  cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_usages),        cmocka_unit_test(test_removal),
-        cmocka_unit_test(test_many_switches), cmocka_unit_test(test_world),
+        cmocka_unit_test(test_first),          cmocka_unit_test(test_first_beside_others),
+        cmocka_unit_test(test_other_digest),   cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_usages),         cmocka_unit_test(test_removal),
+        cmocka_unit_test(test_next_too_early), cmocka_unit_test(test_many_switches),
+        cmocka_unit_test(test_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
