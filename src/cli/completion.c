@@ -60,17 +60,35 @@ static void bash_word(FILE *stream, const char *word, int length, const struct c
     fprintf(stream, " %.*s", length, word);
 }
 
+static bool has_below(const struct cli_verb *head)
+{
+    for (const struct cli_verb *const *verb = cli_verbs; *verb != NULL; verb++) {
+        if (cli_verb_is_below(*verb, head))
+            return true;
+    }
+    return false;
+}
+
+/* The last words of the verbs below, with `mark` between them. */
+static void put_below(FILE *stream, const struct cli_verb *head, const char *mark)
+{
+    const char *between = "";
+    for (const struct cli_verb *const *verb = cli_verbs; *verb != NULL; verb++) {
+        if (cli_verb_is_below(*verb, head)) {
+            fprintf(stream, "%s%s", between, (*verb)->name + strlen(head->name) + 1);
+            between = mark;
+        }
+    }
+}
+
 static void bash_subverbs(FILE *stream)
 {
     for (const struct cli_verb *const *head = cli_verbs; *head != NULL; head++) {
         if ((*head)->run != NULL)
             continue;
         fprintf(stream, "    %s) words=\"", (*head)->name);
-        for (const struct cli_verb *const *verb = cli_verbs; *verb != NULL; verb++) {
-            if (cli_verb_is_below(*verb, *head))
-                fprintf(stream, "%s ", (*verb)->name + strlen((*head)->name) + 1);
-        }
-        fprintf(stream, "--help\" ;;\n");
+        put_below(stream, *head, " ");
+        fputs(" --help\" ;;\n", stream);
     }
 }
 
@@ -100,6 +118,11 @@ static void bash_choices(FILE *stream, const struct cli_verb *verb)
 static void bash_operands(FILE *stream, const struct cli_verb *verb)
 {
     const struct cli_operand *operand = verb->operands;
+    if (has_below(verb)) {
+        fputs(" operands=\"", stream);
+        put_below(stream, verb, " ");
+        fputs("\"", stream);
+    }
     if (operand == NULL || operand->name == NULL)
         return;
     if (takes_path(operand->kind)) {
@@ -133,6 +156,13 @@ static void bash_script(FILE *stream)
             fprintf(stream,
                     "    %s) [ \"$COMP_CWORD\" -gt 2 ] && verb=\"$verb ${COMP_WORDS[2]}\" ;;\n",
                     (*head)->name);
+        else if (has_below(*head)) { /* it works by itself, too */
+            fprintf(stream,
+                    "    %s) case $COMP_CWORD:${COMP_WORDS[2]} in\n        2:*) ;;\n        *:",
+                    (*head)->name);
+            put_below(stream, *head, "|*:");
+            fputs(") verb=\"$verb ${COMP_WORDS[2]}\" ;;\n        esac ;;\n", stream);
+        }
     }
     fputs("    esac\n    case \"$verb $previous\" in\n", stream);
     for (const struct cli_verb *const *verb = cli_verbs; *verb != NULL; verb++) {
@@ -204,17 +234,19 @@ static void zsh_script(FILE *stream)
     fputs("        )\n        _describe verb verbs\n        return\n    fi\n    case $verb in\n",
           stream);
     for (const struct cli_verb *const *head = cli_verbs; *head != NULL; head++) {
-        if ((*head)->run != NULL)
+        if (!has_below(*head))
             continue;
-        fprintf(stream, "    %s)\n        if (( CURRENT == 3 )); then\n            verbs=(\n",
-                (*head)->name);
+        /* One that works by itself, too, has options in the place of a further verb. */
+        fprintf(stream, "    %s)\n        if (( CURRENT == 3 ))%s; then\n            verbs=(\n",
+                (*head)->name, (*head)->run ? " && [[ $words[3] != -* ]]" : "");
         for (const struct cli_verb *const *verb = cli_verbs; *verb != NULL; verb++) {
             const char *name = (*verb)->name + strlen((*head)->name) + 1;
             if (cli_verb_is_below(*verb, *head))
                 zsh_word(stream, name, (int)strlen(name), *verb);
         }
         fputs("            )\n            _describe verb verbs\n            return\n        fi\n"
-              "        verb=\"$verb $words[3]\"\n        ;;\n",
+              "        case $words[3] in\n        -*) ;;\n"
+              "        *) verb=\"$verb $words[3]\" ;;\n        esac\n        ;;\n",
               stream);
     }
     fputs("    esac\n    case $verb in\n", stream);

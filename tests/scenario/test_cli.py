@@ -155,6 +155,9 @@ def bash_complete(*words):
 def test_bash_completes():
     assert bash_complete("kenter", "ver") == ["verify", "version"]
     assert bash_complete("kenter", "key", "ex") == ["export"]
+    assert bash_complete("kenter", "tlsrpt", "") == ["collect", "show"]  # it works by itself, too
+    assert bash_complete("kenter", "tlsrpt", "--sen") == ["--send", "--sendmail"]
+    assert bash_complete("kenter", "tlsrpt", "collect", "--on") == ["--once"]
     assert "--opt-out" in bash_complete("kenter", "sign", "--o")
     assert bash_complete("kenter", "sign", "--serial", "un") == ["unixtime"]
     assert bash_complete("kenter", "key", "new", "--role", "z") == ["zsk"]
