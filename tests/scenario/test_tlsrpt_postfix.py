@@ -143,7 +143,7 @@ def send(mail, box, address, recipients, count=1):
 def test_sessions_of_a_sender(scene):
     """In three parts: followed, killed, and read on after the log was renamed twice in the meantime."""
     collector = Collector(scene, scene.web, scene.ours.maillog)
-    names = list(EXPECTED)
+    names = list(SESSIONS)
     parts = [names[:12], names[12:20], names[20:28], names[28:]]
     first = [f"user@{name}" for name in parts[0]]
     collector.start()
