@@ -228,7 +228,7 @@ module:hook("s2s-check-certificate", function (event)
 		session.kenter_proved = true;
 		return true;
 	end
-	if verdict.state == "no" and verdict.dialback and allow_dialback then
+	if verdict.dialback and allow_dialback then
 		return true;
 	end
 	if verdict.state == "no" then
@@ -267,7 +267,7 @@ local function asserted(event)
 		module:context(to):fire_event("s2s-authenticated", { session = origin, host = from, mechanism = "kenter" });
 		return true;
 	end
-	if verdict.state == "no" and verdict.dialback and allow_dialback then
+	if verdict.dialback and allow_dialback then
 		return; -- dialback goes on
 	end
 	if verdict.state == "no" then

@@ -65,8 +65,8 @@ static void conclude(struct dane_pair *pair, enum dane_pair_state state, enum da
     va_end(args);
     pair->verdict.state = state;
     pair->verdict.proof = proof;
-    /* Only a plain refusal may be mended by weaker proof: not an error, which may be somebody's
-     * doing, and not a certificate that the TLSA records rule out. */
+    /* Only a plain refusal may be mended by weaker proof: not an error of DNS, which may be
+     * somebody's doing, and not a certificate that the TLSA records rule out. */
     if (state != DANE_PAIR_NO || proof != DANE_PROOF_NONE)
         pair->verdict.dialback = false;
     if (state != DANE_PAIR_YES)
@@ -155,8 +155,11 @@ static bool limit_by_leaf(struct dane_pair *pair)
 static void refuse_posh(struct dane_pair *pair, enum dane_pair_state state, const char *why)
 {
     char before[sizeof pair->verdict.reason];
+    bool dialback = pair->verdict.dialback;
     memcpy(before, pair->verdict.reason, sizeof before);
     conclude(pair, state, DANE_PROOF_NONE, "%.250s; %.140s", before, why);
+    /* DNS has had its say: many domains that call back have no web server at all. */
+    pair->verdict.dialback = dialback;
 }
 
 static void judge_posh(struct dane_pair *pair, struct dane_posh *posh,
