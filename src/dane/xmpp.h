@@ -22,9 +22,9 @@ struct dane_pair_verdict {
     enum dane_pair_state state;
     enum dane_proof proof;
     base_time expiry; /* 0: not authorised */
-    bool dialback; /* with NO, and with LATER for want of a POSH document: nothing forbids weaker
-                    * proof, as no secure statement demands that TLS be authenticated. Never set
-                    * after a TLSA mismatch or an error of DNS */
+    bool dialback;    /* with NO, and with LATER for want of a POSH document: nothing forbids weaker
+                       * proof, as no secure statement demands that TLS be authenticated. Never set
+                       * after a TLSA mismatch or an error of DNS */
     char reason[DANE_VERDICT_TEXT];
 };
 
