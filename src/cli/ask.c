@@ -155,7 +155,9 @@ static int make_context(struct cli_ask *ask, struct resolve_options *options, in
     options->track = cli_text(call, "track");
     if (ask->cache_octets != 0)
         options->cache_octets = ask->cache_octets;
-    options->random_case = true;
+    /* A resolver keeps the letters of who asked first for all others (targets of aliases are
+     * compressed against the question), and names are shown; what is spoofed does not validate. */
+    options->random_case = false;
     unsigned long seconds = cli_duration(call, "timeout", 10);
     options->timeout_ms = seconds > 3600 ? 3600 * 1000 : (unsigned)seconds * 1000;
     ask->resolve = *options;

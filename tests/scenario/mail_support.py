@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from peers_support import KENTER, Server, program, wait
+from peers_support import KENTER, Server, accepts, program, wait
 
 EXIM = KENTER.parent / "tests" / "exim"
 
@@ -90,6 +90,11 @@ class Mail:
 
     def run(self, *command, timeout=60):
         return subprocess.run([*self.prefix, *map(str, command)], capture_output=True, text=True, timeout=timeout)
+
+    def wait_port(self, server, address, port=25):
+        """Until the server takes connections; Postfix begins with all of its ports at once, Exim likewise."""
+        wait(lambda: server.alive() or f"{address}:{port}" in self.world.must(program("ss"), "-Hltn").stdout.split(),
+             f"{server.name} listens on {address}")
 
     def start(self, server, *command):
         self.processes.append(server)
@@ -181,7 +186,7 @@ class Mail:
         service = self.start(Server(self.path, name), KENTER, "policy", "--postfix", f"unix:{socket}", "--state", state,
                              "--anchor", self.world.anchor(), *options)
         service.socket = socket
-        wait(lambda: service.alive() or socket.exists(), f"{name} listens")
+        wait(lambda: service.alive() or accepts(socket), f"{name} listens")
         return service
 
     def policy(self, service, key):

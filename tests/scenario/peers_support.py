@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import time
 
@@ -136,6 +137,12 @@ def wait(good, what, seconds=PATIENCE):
             return result
         assert time.monotonic() < deadline, "not there in time: " + (what() if callable(what) else what)
         time.sleep(0.03)
+
+
+def accepts(path):
+    """Whether somebody listens on a local socket; a bound one refuses until then."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
 
 
 @contextlib.contextmanager

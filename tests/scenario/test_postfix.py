@@ -211,9 +211,10 @@ def receivers(mail, table):
             continue
         tls = f" -o smtpd_tls_security_level=may -o smtpd_tls_chain_files={identity.file}" if identity else ""
         services += f"{address}:25 inet n - n - - smtpd -o smtpd_tls_loglevel=0{tls}\n"
-    mail.postfix("receiver", {"default_transport": "discard", "relay_transport": "discard",
-                              "inet_interfaces": "127.0.3.9"}, services)
-    mail.exim("exim", *exim)
+    postfix = mail.postfix("receiver", {"default_transport": "discard", "relay_transport": "discard",
+                                        "inet_interfaces": "127.0.3.9"}, services)
+    mail.wait_port(mail.exim("exim", *exim), exim[0][0])
+    mail.wait_port(postfix, (seen - set(exim[0])).pop())
 
 
 def sender(mail, name, address, settings):

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from auth_support import DER, Identity
-from peers_support import KENTER, PATIENCE, Server, wait
+from peers_support import KENTER, PATIENCE, Server, accepts, wait
 from world_support import World
 from xmpp_support import Asker, AuthServer, base64_of
 
@@ -104,7 +104,7 @@ class Policies(Server):
         state.mkdir()
         self.launch(*world.inside.prefix, KENTER, "policy", "--postfix", f"unix:{self.socket}", "--state", state, "--anchor",
                     world.anchor(), "--server", "127.0.53.1", "--keep", "1s", "--tlsrpt", self.report, *options)
-        wait(lambda: self.alive() or self.socket.exists(), "the socket of policy")
+        wait(lambda: self.alive() or accepts(self.socket), "the socket of policy")
 
     def ask(self, key):
         key = f"postfix {key}"

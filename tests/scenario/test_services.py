@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from peers_support import HOST, KENTER, PATIENCE, Server, wait
+from peers_support import HOST, KENTER, PATIENCE, Server, accepts, wait
 
 SERVICES = {
     "policy": ("--postfix", lambda: b"21:postfix slow1.example,", lambda: b"17:postfix *metrics*,"),
@@ -31,7 +31,7 @@ class Service(Server):
         limit = [shutil.which("prlimit"), f"--nofile={descriptors}"] if descriptors else []
         self.launch(*limit, KENTER, verb, self.option, f"unix:{self.socket}", "--server",
                     f"{HOST}@{self.hole.getsockname()[1]}", *options)
-        wait(lambda: self.alive() or self.socket.exists(), "the socket")
+        wait(lambda: self.alive() or accepts(self.socket), "the socket")
 
     def connect(self):
         conn = socket.socket(socket.AF_UNIX)

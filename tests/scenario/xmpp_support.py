@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from peers_support import KENTER, PATIENCE, Server, TOP, program, wait
+from peers_support import KENTER, PATIENCE, TOP, Server, accepts, program, wait
 
 PEER = pathlib.Path(__file__).parent / "xmpp_peer.py"
 
@@ -27,7 +27,7 @@ class AuthServer(Server):
         self.socket.unlink(missing_ok=True)
         self.launch(*self.world.inside.prefix, KENTER, "auth-server", "--socket", f"unix:{self.socket}", "--anchor",
                     self.world.anchor(), *self.options)
-        wait(lambda: self.alive() or self.socket.exists(), "the socket of auth-server")
+        wait(lambda: self.alive() or accepts(self.socket), "the socket of auth-server")
 
 
 class Asker:
