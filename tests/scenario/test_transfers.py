@@ -574,6 +574,7 @@ def test_updates(fronts):
 def test_updates_without_control(fronts):
     front = fronts({"example.": simple(1)}, "--key", f"k.:hmac-sha256:{SECRET}", "--update-key", "k.")
     front.say("updates hold")
+    front.metrics()  # so it has been heard
     result = {}
 
     def send(how):
@@ -616,6 +617,7 @@ def test_updates_without_control(fronts):
 def test_update_storm(fronts):
     front = fronts({"example.": simple(1)}, "--key", f"k.:hmac-sha256:{SECRET}", "--update-key", "k.", "--workers", "1")
     front.say("updates hold")
+    front.metrics()  # so it has been heard
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
         line.settimeout(3)
         wires = []
