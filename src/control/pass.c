@@ -199,20 +199,6 @@ static int apply(struct passing *passing)
     return error;
 }
 
-static bool same_rrset(const struct zone_delta *delta, uint16_t type)
-{
-    const struct zone *a = delta->before, *b = delta->after;
-    const struct zone_rrset *old = zone_rrset(a, &a->nodes[0], type);
-    const struct zone_rrset *new = zone_rrset(b, &b->nodes[0], type);
-    if (old == NULL || new == NULL || old->count != new->count)
-        return old == new;
-    for (unsigned i = 0; i < old->count; i++) {
-        if (dns_rdata_compare(a->rrs[old->first_rr + i], b->rrs[new->first_rr + i]) != 0)
-            return false;
-    }
-    return true;
-}
-
 /* An alias beside anything but what DNSSEC puts there. */
 static bool is_crowded(const struct zone *zone, const struct zone_node *node)
 {
@@ -234,9 +220,9 @@ static bool is_plain(const struct zone_delta *delta)
     const struct zone *after = delta->after;
     if (after->soa == NULL || after->node_count == 0 ||
         zone_rrset(after, &after->nodes[0], DNS_TYPE_SOA)->count != 1 ||
-        !same_rrset(delta, DNS_TYPE_NS) || !same_rrset(delta, DNS_TYPE_DNSKEY) ||
-        !same_rrset(delta, DNS_TYPE_NSEC3PARAM) || !same_rrset(delta, DNS_TYPE_ZONEMD) ||
-        !same_rrset(delta, DNS_TYPE_DNAME))
+        !zone_delta_keeps(delta, DNS_TYPE_NS) || !zone_delta_keeps(delta, DNS_TYPE_DNSKEY) ||
+        !zone_delta_keeps(delta, DNS_TYPE_NSEC3PARAM) ||
+        !zone_delta_keeps(delta, DNS_TYPE_ZONEMD) || !zone_delta_keeps(delta, DNS_TYPE_DNAME))
         return false;
     for (size_t i = 0; i < after->node_count; i++) {
         if (is_crowded(after, &after->nodes[i]))
@@ -267,20 +253,6 @@ static int make_delta(struct passing *passing)
 }
 
 /* --- the gate --- */
-
-static base_time first_expiry(const struct zone *zone, base_time now)
-{
-    base_time first = 0;
-    for (size_t i = 0; i < zone->rr_count; i++) {
-        const struct dns_rr *rr = zone->rrs[i];
-        if (rr->type != DNS_TYPE_RRSIG || rr->length < 12)
-            continue;
-        base_time expiry = now + (int32_t)(base_load_u32(rr->rdata + 8) - (uint32_t)now);
-        if (first == 0 || expiry < first)
-            first = expiry;
-    }
-    return first;
-}
 
 /* A zone that another has signed must be right, too. */
 static int judge(struct control_job *job, const struct zone_view *view)
@@ -318,7 +290,7 @@ static int pass(struct control_job *job, const struct zone_view *view)
         error = judge(job, view);
     if (error != BASE_OK)
         return error;
-    base_time first = first_expiry(after, job->now);
+    base_time first = zone_first_expiry(after, job->now);
     if (first != 0 && (job->earliest_expiry == 0 || first < job->earliest_expiry))
         job->earliest_expiry = first;
     job->next_resign = 0;

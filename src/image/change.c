@@ -245,29 +245,13 @@ static int store_step(struct change *change)
 
 /* --- metadata --- */
 
-/* When the first signature of the change expires; 0: it has none. */
-static base_time first_expiry(const struct zone *zone, base_time now)
-{
-    base_time first = 0;
-    for (size_t i = 0; i < zone->rr_count; i++) {
-        const struct dns_rr *rr = zone->rrs[i];
-        if (rr->type != DNS_TYPE_RRSIG || rr->length < 12)
-            continue;
-        /* In serial arithmetic (RFC 4034 section 3.1.5). */
-        base_time expiry = now + (int32_t)(base_load_u32(rr->rdata + 8) - (uint32_t)now);
-        if (first == 0 || expiry < first)
-            first = expiry;
-    }
-    return first;
-}
-
 /* The smaller of what was known and what the change brings is a bound, which the index betters when
  * the first to expire have gone. */
 static int earliest_expiry(const struct change *change, base_time *out)
 {
     const struct image_change *request = change->request;
     base_time known = change->old.earliest_expiry, bound;
-    base_time own = first_expiry(change->after, request->now);
+    base_time own = zone_first_expiry(change->after, request->now);
     *out = own == 0 || (known != 0 && known < own) ? known : own;
     if (request->earliest_expiry != 0)
         *out = request->earliest_expiry;

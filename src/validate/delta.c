@@ -90,27 +90,13 @@ static bool check_form(struct delta_check *check, const struct zone *zone)
 /*
  * What can be judged by a change alone: the same keys, the same kind of denial, no digest over all.
  */
-static bool same_rrset(const struct zone_delta *delta, uint16_t type)
-{
-    const struct zone *a = delta->before, *b = delta->after;
-    const struct zone_rrset *old = zone_rrset(a, &a->nodes[0], type);
-    const struct zone_rrset *new = zone_rrset(b, &b->nodes[0], type);
-    if (old == NULL || new == NULL || old->count != new->count)
-        return old == new;
-    for (unsigned i = 0; i < old->count; i++) {
-        if (dns_rdata_compare(a->rrs[old->first_rr + i], b->rrs[new->first_rr + i]) != 0)
-            return false;
-    }
-    return true;
-}
-
 static int check_supported(struct delta_check *check, bool *supported)
 {
     const struct zone *before = check->delta->before, *after = check->delta->after;
     bool nsec = zone_rrset(before, &before->nodes[0], DNS_TYPE_NSEC) != NULL;
     bool nsec3 = zone_rrset(before, &before->nodes[0], DNS_TYPE_NSEC3PARAM) != NULL;
-    *supported = same_rrset(check->delta, DNS_TYPE_DNSKEY) &&
-                 same_rrset(check->delta, DNS_TYPE_NSEC3PARAM) && nsec != nsec3 &&
+    *supported = zone_delta_keeps(check->delta, DNS_TYPE_DNSKEY) &&
+                 zone_delta_keeps(check->delta, DNS_TYPE_NSEC3PARAM) && nsec != nsec3 &&
                  zone_rrset(before, &before->nodes[0], DNS_TYPE_DNSKEY) != NULL &&
                  zone_rrset(before, &before->nodes[0], DNS_TYPE_ZONEMD) == NULL &&
                  zone_rrset(after, &after->nodes[0], DNS_TYPE_ZONEMD) == NULL;

@@ -4,6 +4,7 @@
 #include "base/codec.h"
 #include "base/error.h"
 #include "base/reader.h"
+#include "dns/rdata.h"
 
 #include <string.h>
 
@@ -185,4 +186,32 @@ void zone_delta_free(struct zone_delta *delta)
     zone_release(delta->before);
     zone_release(delta->after);
     delta->before = delta->after = NULL;
+}
+
+bool zone_delta_keeps(const struct zone_delta *delta, uint16_t type)
+{
+    const struct zone *a = delta->before, *b = delta->after;
+    const struct zone_rrset *old = zone_rrset(a, &a->nodes[0], type);
+    const struct zone_rrset *new = zone_rrset(b, &b->nodes[0], type);
+    if (old == NULL || new == NULL || old->count != new->count)
+        return old == new;
+    for (unsigned i = 0; i < old->count; i++) {
+        if (dns_rdata_compare(a->rrs[old->first_rr + i], b->rrs[new->first_rr + i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+base_time zone_first_expiry(const struct zone *zone, base_time now)
+{
+    base_time first = 0;
+    for (size_t i = 0; i < zone->rr_count; i++) {
+        const struct dns_rr *rr = zone->rrs[i];
+        if (rr->type != DNS_TYPE_RRSIG || rr->length < 12)
+            continue;
+        base_time expiry = now + (int32_t)(base_load_u32(rr->rdata + 8) - (uint32_t)now);
+        if (first == 0 || expiry < first)
+            first = expiry;
+    }
+    return first;
 }

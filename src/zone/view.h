@@ -8,6 +8,7 @@
 #ifndef ZONE_VIEW_H
 #define ZONE_VIEW_H
 
+#include "base/clock.h"
 #include "zone/zone.h"
 
 #define ZONE_VIEW_HASH 20 /* octets of an NSEC3 hash */
@@ -56,5 +57,11 @@ struct zone_delta {
     struct zone *before, *after; /* released by zone_delta_free */
 };
 void zone_delta_free(struct zone_delta *delta);
+/* Has the apex the same records of a type before and after? */
+bool zone_delta_keeps(const struct zone_delta *delta, uint16_t type);
+
+/* When the first signature of a zone expires, in serial arithmetic around `now` (RFC 4034 section
+ * 3.1.5); 0: it has none. */
+base_time zone_first_expiry(const struct zone *zone, base_time now);
 
 #endif
