@@ -11,39 +11,17 @@
 
 static int check(const struct cli_call *call)
 {
-    const char *mode = cli_text(call, "mode");
-    char *end;
-    if (call->operand_count > 0)
-        return cli_usage_error(call->verb, "\"%s\" is one argument too many", call->operands[0]);
-    if (mode && (strtoul(mode, &end, 8) == 0 || strtoul(mode, NULL, 8) > 0777 || *end != '\0'))
-        return cli_usage_error(call->verb,
-                               "--mode takes octal permissions such as 0660, not \"%s\"", mode);
     if (cli_duration(call, "answer-timeout", 30) == 0 ||
         cli_duration(call, "answer-timeout", 30) > 600)
         return cli_usage_error(call->verb, "--answer-timeout takes 1s to 10m");
-    if (cli_text(call, "at"))
-        return cli_usage_error(call->verb, "a service judges as of now, so --at does not fit");
-    return CLI_GOOD;
-}
-
-/* The --socket of the call. */
-static const char **sockets(struct cli_call *call, size_t *count)
-{
-    const char **list = base_arena_alloc(&call->arena, (call->value_count + 1) * sizeof *list);
-    *count = 0;
-    for (size_t i = 0; list && i < call->value_count; i++) {
-        if (strcmp(call->values[i].option->name, "socket") == 0)
-            list[(*count)++] = call->values[i].text;
-    }
-    return list;
+    return cli_service_check(call);
 }
 
 static int serve(struct cli_ask *ask, int *error)
 {
     struct cli_call *call = ask->call;
-    const char *mode = cli_text(call, "mode");
     struct pair_options options = {
-        .socket_mode = mode ? (unsigned)strtoul(mode, NULL, 8) : 0,
+        .socket_mode = cli_service_mode(call),
         .ca_file = cli_text(call, "ca"),
         .cache_octets = cli_count(call, "cache", 16) * 1024 * 1024,
         .connections = (unsigned)cli_count(call, "connections", 64),
@@ -52,7 +30,7 @@ static int serve(struct cli_ask *ask, int *error)
         .no_posh = cli_flag(call, "no-posh"),
         .no_pkix = cli_flag(call, "no-pkix"),
     };
-    options.listen = sockets(call, &options.listen_count);
+    options.listen = cli_service_sockets(call, "socket", &options.listen_count);
     struct pair_server *server;
     char why[AUTH_SERVICE_WHY] = "";
     struct base_log log = {

@@ -12,38 +12,16 @@
 
 static int check(const struct cli_call *call)
 {
-    const char *mode = cli_text(call, "mode");
-    char *end;
-    if (call->operand_count > 0)
-        return cli_usage_error(call->verb, "\"%s\" is one argument too many", call->operands[0]);
-    if (mode && (strtoul(mode, &end, 8) == 0 || strtoul(mode, NULL, 8) > 0777 || *end != '\0'))
-        return cli_usage_error(call->verb,
-                               "--mode takes octal permissions such as 0660, not \"%s\"", mode);
     if (cli_duration(call, "answer-timeout", 60) == 0 ||
         cli_duration(call, "answer-timeout", 60) > MOST_TIMEOUT)
         return cli_usage_error(call->verb, "--answer-timeout takes 1s to 1h");
-    if (cli_text(call, "at"))
-        return cli_usage_error(call->verb, "a service judges as of now, so --at does not fit");
-    return CLI_GOOD;
-}
-
-/* The --postfix of the call. */
-static const char **listeners(struct cli_call *call, size_t *count)
-{
-    const char **list = base_arena_alloc(&call->arena, (call->value_count + 1) * sizeof *list);
-    *count = 0;
-    for (size_t i = 0; list && i < call->value_count; i++) {
-        if (strcmp(call->values[i].option->name, "postfix") == 0)
-            list[(*count)++] = call->values[i].text;
-    }
-    return list;
+    return cli_service_check(call);
 }
 
 static struct policy_options options_of(struct cli_call *call)
 {
-    const char *mode = cli_text(call, "mode");
     struct policy_options options = {
-        .socket_mode = mode ? (unsigned)strtoul(mode, NULL, 8) : 0,
+        .socket_mode = cli_service_mode(call),
         .state = cli_text(call, "state"),
         .ca_file = cli_text(call, "sts-ca"),
         .metrics = cli_text(call, "metrics"),
@@ -55,7 +33,7 @@ static struct policy_options options_of(struct cli_call *call)
         .timeout = (unsigned)cli_duration(call, "answer-timeout", 60),
         .no_sts = cli_flag(call, "no-sts"),
     };
-    options.listen = listeners(call, &options.listen_count);
+    options.listen = cli_service_sockets(call, "postfix", &options.listen_count);
     return options;
 }
 

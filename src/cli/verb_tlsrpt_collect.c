@@ -306,11 +306,8 @@ static int serve(struct cli_ask *ask, int *error)
 
 static int run(struct cli_call *call)
 {
-    if (call->operand_count > 0)
-        return cli_usage_error(call->verb, "\"%s\" is one argument too many", call->operands[0]);
-    if (cli_text(call, "at"))
-        return cli_usage_error(call->verb, "a service judges as of now, so --at does not fit");
-    return cli_service_run(call, serve);
+    int code = cli_service_check(call);
+    return code == CLI_GOOD ? cli_service_run(call, serve) : code;
 }
 
 const struct cli_verb cli_verb_tlsrpt_collect = {
